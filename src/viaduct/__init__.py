@@ -1,0 +1,3 @@
+"""Viaduct carries OpenStack over vSphere."""
+
+__version__ = "0.1.0"
