@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     STEP_RETRIED = "step-retried"
     STEP_DONE = "step-done"
     STEP_FAILED = "step-failed"
+    STEP_UNDONE = "step-undone"
     RUN_DONE = "run-done"
     RUN_FAILED = "run-failed"
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Protocol
 
-from viaduct.model.cloud import Cloud, Node
+from viaduct.model.cloud import Cloud, CloudSpec, Node
 from viaduct.model.node_state import NodeState
 from viaduct.model.observed import NodeVm, SiteFacts
+from viaduct.model.record import CloudRecord
 from viaduct.model.secret import Secret
 from viaduct.model.site import Site
 
@@ -20,7 +22,8 @@ Report = Callable[[str], None]
 class VSphere(Protocol):
     """A logged-in vCenter, as the manager uses it. All names are relative to the site's datacenter.
 
-    Every method raises :class:`viaduct.errors.VCenterError` or a subclass; a lost session is renewed once, silently.
+    Every method raises :class:`viaduct.errors.VCenterError` or a subclass; a lost session is renewed once,
+    silently.
     """
 
     def facts(self, site: Site) -> SiteFacts:
@@ -37,8 +40,9 @@ class VSphere(Protocol):
     def clone_node(
         self, site: Site, cloud: str, node: Node, guestinfo: Mapping[str, str], report: Report
     ) -> NodeVm:
-        """Clone the site's template into ``<management folder>/<cloud>``, powered off, sized and connected as the
-        node says, with its id and guestinfo in extraConfig and a serial port that writes ``console.log`` beside it.
+        """Clone the site's template into ``<management folder>/<cloud>``, powered off, sized and connected as
+        the node says, with its id and guestinfo in extraConfig and a serial port that writes ``console.log``
+        beside it.
         """
 
     def adapter_macs(self, vm: NodeVm) -> tuple[str, ...]:
@@ -59,7 +63,7 @@ class VSphere(Protocol):
         """Remove an empty folder; one that holds something is left and reported as an error."""
 
     def wait_for_host_key(self, vm: NodeVm, timeout: float) -> NodeVm | None:
-        """Wait until the guest has published its SSH host key (guestinfo.viaduct.hostkey); None when time is out."""
+        """Wait until the guest has published its SSH host key (guestinfo.viaduct.hostkey); None: too late."""
 
     def console_log(self, site: Site, vm: NodeVm) -> str:
         """The end of the VM's serial console log (at most 8 KiB), or an explanation why there is none."""
@@ -103,7 +107,10 @@ class NodeTransport(Protocol):
         """The public key, in OpenSSH's one-line form, that nodes shall accept for root."""
 
     def interactive(self, address: IPv4Address, host_key: str) -> tuple[str, ...]:
-        """The argument vector of an OpenSSH client that logs in to the node (files for key and known hosts are prepared)."""
+        """The argument vector of an OpenSSH client that logs in to the node; its files are prepared."""
+
+    def close(self) -> None:
+        """End all connections; calls after it fail."""
 
 
 class NodeApplier(Protocol):
@@ -139,7 +146,7 @@ class OpenStack(Protocol):
         """``binary@host`` of compute and volume services and whether they are up."""
 
     def wait_for_services(self, cloud: Cloud, timeout: float, report: Report) -> None:
-        """Until nova-compute and cinder-volume and all schedulers are up and the hypervisor is in placement."""
+        """Until nova-compute, cinder-volume and all schedulers are up and the hypervisor is in placement."""
 
 
 class Verifier(Protocol):
@@ -147,3 +154,20 @@ class Verifier(Protocol):
 
     def verify(self, cloud: Cloud, report: Report) -> None:
         """Raises :class:`viaduct.errors.VerificationFailed` naming the check; always cleans up."""
+
+
+class CloudRecords(Protocol):
+    """What the manager remembers of its clouds. Every change is durable when the call returns."""
+
+    def get(self, name: str) -> CloudRecord | None: ...
+
+    def all(self) -> tuple[CloudRecord, ...]: ...
+
+    def save(self, spec: CloudSpec, site_file: Path, *, lab: bool) -> None:
+        """Remember a cloud before the first of it is made; keeps its digests."""
+
+    def set_registered(self, name: str, digest: str) -> None: ...
+
+    def set_verified(self, name: str, digest: str | None) -> None: ...
+
+    def remove(self, name: str) -> None: ...

@@ -20,7 +20,7 @@ def configure() -> Any:
     """The store's options come from a file, as in production.
 
     One store by the older ``stores`` option: named back ends cannot use upstream's vSphere store, whose scheme
-    (``vsphere``) and entry point (``vmware``) differ; ``viaduct_drivers.glance`` mends that.
+    (``vsphere``) and entry point (``vmware``) differ; ``drivers/pyproject.toml`` names it a second time.
     """
     import glance_store
     from oslo_config import cfg

@@ -1,0 +1,1 @@
+"""Builder of the Viaduct appliance: cached overlay layers from a recipe. Standard library only."""

@@ -1,0 +1,51 @@
+"""Upstream's volume operations, with a controller that is found and disks that grow while attached.
+
+Upstream: cinder/volume/drivers/vmware/volumeops.py. `_get_controller` walks over the members of the array
+object instead of over the devices in it, so it never finds a controller, and attaching a disk to a backing
+that has one adds a second with the same bus number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cinder.volume.drivers.vmware import exceptions as vmdk_exceptions
+from cinder.volume.drivers.vmware import volumeops
+from oslo_utils import units
+from oslo_vmware import vim_util
+
+
+class ViaductVolumeOps(volumeops.VMwareVolumeOps):
+    """See the module."""
+
+    def _get_controller(self, backing: Any, adapter_type: str) -> Any:
+        kind = volumeops.ControllerType.get_controller_type(adapter_type)
+        return next((device for device in self._devices(backing) if type(device).__name__ == kind), None)
+
+    def grow_attached_disk(self, vm_ref: Any, disk_uuid: str, size_gb: int) -> None:
+        """Give a disk of a virtual machine, running or not, a new capacity in GiB."""
+        disk = next((device for device in self._devices(vm_ref) if _disk_uuid(device) == disk_uuid), None)
+        if disk is None:
+            raise vmdk_exceptions.VirtualDiskNotFoundException()
+        disk.capacityInKB = size_gb * units.Mi
+        if hasattr(disk, "capacityInBytes"):
+            disk.capacityInBytes = size_gb * units.Gi
+        factory = self._session.vim.client.factory
+        change = factory.create("ns0:VirtualDeviceConfigSpec")
+        change.operation = "edit"
+        change.device = disk
+        spec = factory.create("ns0:VirtualMachineConfigSpec")
+        spec.deviceChange = [change]
+        self._reconfigure_backing(vm_ref, spec)
+
+    def _devices(self, vm_ref: Any) -> Any:
+        devices = self._session.invoke_api(
+            vim_util, "get_object_property", self._session.vim, vm_ref, "config.hardware.device"
+        )
+        return getattr(devices, "VirtualDevice", devices)
+
+
+def _disk_uuid(device: Any) -> str | None:
+    if type(device).__name__ != "VirtualDisk":
+        return None
+    return getattr(device.backing, "uuid", None)

@@ -1,0 +1,1 @@
+"""Datastores as folders of real files: paths, files, virtual disks. Knows nothing of SOAP."""

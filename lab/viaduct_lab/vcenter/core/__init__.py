@@ -1,0 +1,1 @@
+"""What every managed object kind builds on: registry, journal, persistence, tasks, events, sessions."""

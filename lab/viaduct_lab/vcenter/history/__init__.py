@@ -1,0 +1,1 @@
+"""Selecting and paging through past tasks and events."""

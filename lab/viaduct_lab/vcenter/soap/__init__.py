@@ -1,0 +1,1 @@
+"""SOAP messages to and from pyVmomi objects, on the server's side."""

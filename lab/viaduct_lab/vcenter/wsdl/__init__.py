@@ -1,0 +1,1 @@
+"""The service description (WSDL and XML schema), generated from pyVmomi's registry."""

@@ -1,0 +1,1 @@
+"""Settings, and the only place that wires concrete adapters to the use cases."""

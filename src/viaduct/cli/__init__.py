@@ -1,0 +1,1 @@
+"""The command line: thin. One verb a file; the use cases are in :mod:`viaduct.services`."""

@@ -1,0 +1,1 @@
+"""Pure decisions: (what shall be, what is) -> steps. No I/O."""

@@ -1,0 +1,129 @@
+"""Role ``database``: MariaDB with an account and a schema for each service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from viaduct.model.cloud import SERVICES, Cloud, Node
+from viaduct.model.node_state import File, OneShot, Unit, Wave
+from viaduct.roles import onnode
+from viaduct.roles.ini import Section
+from viaduct.roles.locations import DATABASE_PORT, LOOPBACK, cache_server, listen_address
+from viaduct.roles.service_config import config_file
+from viaduct.roles.state import BASE, DATA, INFRASTRUCTURE, RoleState
+
+UNIT = "mariadb.service"
+CONFIG = "/etc/mysql/mariadb.conf.d/90-viaduct.cnf"
+
+DATABASES = {
+    **{service: service for service in SERVICES},
+    "nova_api": "nova",
+    "nova_cell0": "nova",
+}
+"""Database -> the service (and account) that it belongs to."""
+
+# What services and their migrations do with their own databases.
+_RIGHTS = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, "
+    "CREATE TEMPORARY TABLES, LOCK TABLES, TRIGGER"
+)
+
+SCHEMAS = OneShot(
+    name="make database accounts and schemas",
+    command=f"{onnode.SYSTEM_PYTHON} {onnode.DATABASE} apply",
+    probe=f"{onnode.SYSTEM_PYTHON} {onnode.DATABASE} applied",
+    timeout=300,
+)
+
+
+_DATA = "/var/lib/mysql"
+# Made beside and moved in with the part last that the probe looks at, so that an interruption leaves nothing half made.
+DATA_DIRECTORY = OneShot(
+    name="make the database's data directory",
+    command=(
+        f"set -e; rm -rf {_DATA}.new; "
+        f"mariadb-install-db --user=mysql --datadir={_DATA}.new --skip-test-db --auth-root-authentication-method=socket; "
+        f"cd {_DATA}.new; for part in *; do test $part = mysql || mv -f $part {_DATA}/; done; "
+        f"mv mysql {_DATA}/; cd /; rm -rf {_DATA}.new; chown mysql:mysql {_DATA}"
+    ),
+    probe=f"test -d {_DATA}/mysql",
+    timeout=120,
+)
+
+
+def render(cloud: Cloud, node: Node) -> RoleState:
+    """MariaDB, small; root by socket only."""
+    wanted = {
+        "databases": DATABASES,
+        "dumps": "/usr/share/viaduct/schemas",
+        "accounts": "/etc/viaduct/accounts.sql",
+        "caches": [cache_server(cloud, node)],
+    }
+    return RoleState(
+        files=(
+            config_file(cloud, CONFIG, {"mariadbd": _settings(cloud, node)}, group="mysql", restarts=(UNIT,)),
+            File("/etc/viaduct/accounts.sql", _accounts(cloud).encode(), mode=0o600),
+            File("/etc/viaduct/database.json", (json.dumps(wanted, indent=2) + "\n").encode(), mode=0o600),
+            onnode.program(onnode.DATABASE),
+        ),
+        waves=(
+            Wave(BASE, one_shots=(DATA_DIRECTORY,)),
+            Wave(INFRASTRUCTURE, units=(Unit(UNIT),)),
+            Wave(DATA, one_shots=(SCHEMAS,)),
+        ),
+    )
+
+
+def migration(service: str, databases: tuple[str, ...], command: str) -> OneShot:
+    """Bring a service's schema to the revision that the image's programs want; skipped when it is there already."""
+    current = " && ".join(f"{onnode.SYSTEM_PYTHON} {onnode.DATABASE} current {name}" for name in databases)
+    return OneShot(
+        name=f"migrate the database of {service}",
+        command=f"setpriv --reuid={service} --regid={service} --init-groups --reset-env -- {command}",
+        probe=current,
+        timeout=1800,
+    )
+
+
+def _settings(cloud: Cloud, node: Node) -> Section:
+    return {
+        "bind-address": listen_address(cloud, node),
+        "port": DATABASE_PORT,
+        "skip-name-resolve": "ON",
+        "character-set-server": "utf8mb4",
+        "max_connections": 400,
+        "performance_schema": "OFF",
+        "innodb_buffer_pool_size": "128M",
+        "innodb_log_buffer_size": "8M",
+        "innodb_log_file_size": "64M",
+        "innodb_flush_method": "O_DIRECT",
+        "key_buffer_size": "1M",
+        "aria_pagecache_buffer_size": "8M",
+        "query_cache_type": "OFF",
+        "query_cache_size": 0,
+        "table_open_cache": 800,
+        "thread_cache_size": 16,
+    }
+
+
+def _accounts(cloud: Cloud) -> str:
+    """Accounts by the hash of their password, so that the file tells nobody how to log in. Can be run again."""
+    host = LOOPBACK if len(cloud.spec.nodes) == 1 else "%"
+    lines = []
+    for service in SERVICES:
+        user = f"'{service}'@'{host}'"
+        secret = f"IDENTIFIED VIA mysql_native_password USING '{_hash(cloud.secret(f'{service}_database_password'))}'"
+        lines.append(f"CREATE USER IF NOT EXISTS {user} {secret};")
+        lines.append(f"ALTER USER {user} {secret};")
+        for database, owner in DATABASES.items():
+            if owner == service:
+                # In a grant an underscore stands for any character, unless escaped.
+                pattern = database.replace("_", r"\_")
+                lines.append(f"GRANT {_RIGHTS} ON `{pattern}`.* TO {user};")
+    return "\n".join(lines) + "\n"
+
+
+def _hash(password: str) -> str:
+    inner = hashlib.sha1(password.encode()).digest()  # noqa: S324 - the server's own scheme
+    return "*" + hashlib.sha1(inner).hexdigest().upper()  # noqa: S324

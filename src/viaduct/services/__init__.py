@@ -1,0 +1,1 @@
+"""Use cases. They know adapters only through the protocols in :mod:`viaduct.services.ports`."""

@@ -1,0 +1,77 @@
+"""The end: the tenant deletes all, and nothing of it may be left in OpenStack or in vCenter."""
+
+from __future__ import annotations
+
+from viaduct.errors import VCenterError
+from viaduct.services.verify.run import Run
+
+GLANCE_DIRECTORY = "openstack_glance"
+"""Where Glance's vSphere store puts images (its default)."""
+
+NOVA_CACHE = "*_base"
+"""Folders of Nova's image cache: a prefix of the deployment's choice, then its default name."""
+
+_IMAGES = ("image", "snapshot", "upload")
+GRACE = 30.0
+
+
+def delete_images(run: Run, deadline: float) -> None:
+    mine = [run.ids[which] for which in _IMAGES if which in run.ids]
+    for image in mine:
+        run.tenant.delete_image(image)
+    for image in mine:
+        run.gone(f"image {image}", lambda image=image: run.tenant.image(image), deadline)  # type: ignore[misc]
+
+
+def delete_network(run: Run, deadline: float) -> None:
+    run.tenant.delete_network(run.ids["network"])
+    run.gone("the network", lambda: run.tenant.network_exists(run.ids["network"]) or None, deadline)
+
+
+def nothing_left(run: Run, deadline: float) -> None:
+    clear_image_cache(run)
+    run.agree(lambda: leftovers(run), GRACE)
+
+
+def leftovers(run: Run) -> tuple[str, ...]:
+    """What vCenter still has of this verification: VMs, port groups, files and folders."""
+    ids = tuple(run.ids[which] for which in ("server", "volume", "copy", *_IMAGES) if which in run.ids)
+    machines = [
+        f"VM {vm.name}"
+        for vm in run.inventory.managed_vms()
+        if vm.instance_uuid in ids or any(i in vm.name for i in ids)
+    ]
+    present = run.inventory.port_group_vlans(run.site)
+    groups = [f"port group {name}" for name in sorted(run.port_groups) if name in present]
+    found = (*machines, *groups, *_files(run, ids))
+    return (f"these are left: {', '.join(found)}",) if found else ()
+
+
+def clear_image_cache(run: Run) -> None:
+    """Remove the image's copies from Nova's cache, where Nova keeps them for a day for the next boot."""
+    if "image" not in run.ids:
+        return
+    for datastore in _compute_datastores(run):
+        for cache in run.inventory.entries(run.site, datastore, "", (NOVA_CACHE,)):
+            if run.inventory.entries(run.site, datastore, cache, (run.ids["image"],)):
+                run.inventory.delete_directory(run.site, f"[{datastore}] {cache}/{run.ids['image']}")
+
+
+def _files(run: Run, ids: tuple[str, ...]) -> list[str]:
+    patterns = tuple(f"*{i}*" for i in ids)
+    if not patterns:
+        return []
+    found = []
+    for datastore in _compute_datastores(run):
+        found += [f"[{datastore}] {e}" for e in run.inventory.entries(run.site, datastore, "", patterns)]
+    store = run.site.image_datastore
+    try:
+        images = run.inventory.entries(run.site, store, GLANCE_DIRECTORY, patterns)
+    except VCenterError:
+        # The site may keep Glance's images elsewhere; what is not there is not left.
+        images = ()
+    return found + [f"[{store}] {GLANCE_DIRECTORY}/{e}" for e in images]
+
+
+def _compute_datastores(run: Run) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(d for c in run.site.compute for d in c.datastores))

@@ -1,0 +1,1 @@
+"""SSH to nodes: :class:`viaduct.ssh.transport.SshTransport` implements ``NodeTransport`` with asyncssh."""

@@ -1,0 +1,348 @@
+"""Machines that really run: what vCenter asks of the guest runtime, and what it makes of its answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vcenter_server import make_vcenter
+from viaduct_lab.config import VCenterConfig
+from viaduct_lab.guests.runtime import GuestError, GuestNic, GuestSpec, GuestStatus
+from viaduct_lab.vcenter.core.center import VCenter
+from viaduct_lab.vcenter.core.types import vim
+from viaduct_lab.vcenter.kinds.virtual_machine import VirtualMachine
+from viaduct_lab.vcenter.server import open_center
+from viaduct_lab.vcenter.vm import guests
+
+
+class FakeRuntime:
+    """Remembers what it was asked; guests run when started."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.specs: dict[str, GuestSpec] = {}
+        self.states: dict[str, GuestStatus] = {}
+        self.changed: Callable[[str], None] = lambda vm_id: None
+        self.broken = ""
+
+    def start(self, spec: GuestSpec) -> None:
+        if self.broken:
+            raise GuestError(self.broken)
+        self.specs[spec.vm_id] = spec
+        self.states[spec.vm_id] = GuestStatus("running")
+
+    def stop(self, vm_id: str) -> None:
+        self.states.pop(vm_id, None)
+
+    def shutdown(self, vm_id: str) -> None:
+        self.states.pop(vm_id, None)
+        self.changed(vm_id)
+
+    def reboot(self, vm_id: str) -> None:
+        self.calls.append(("reboot", vm_id))
+
+    def reset(self, vm_id: str) -> None:
+        self.calls.append(("reset", vm_id))
+
+    def suspend(self, vm_id: str) -> None:
+        self.states[vm_id] = replace(self.states[vm_id], state="suspended")
+
+    def resume(self, vm_id: str) -> None:
+        self.states[vm_id] = replace(self.states[vm_id], state="running")
+
+    def connect(self, vm_id: str, nics: tuple[GuestNic, ...]) -> None:
+        self.calls.append(("connect", vm_id, nics))
+
+    def set_guestinfo(self, vm_id: str, guestinfo: Mapping[str, str]) -> None:
+        self.calls.append(("set_guestinfo", vm_id, dict(guestinfo)))
+
+    def status(self, vm_id: str) -> GuestStatus:
+        return self.states.get(vm_id, GuestStatus("off"))
+
+    def adopt(self) -> tuple[str, ...]:
+        return tuple(self.states)
+
+    def watch(self, changed: Callable[[str], None]) -> None:
+        self.changed = changed
+
+    def close(self) -> None: ...
+
+
+Scenario = Callable[[VCenter, FakeRuntime], Awaitable[None]]
+Play = Callable[[Scenario], None]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> VCenterConfig:
+    """A lab with an image of two layers."""
+    image = tmp_path / "images" / "one"
+    for layer in ("base", "openstack"):
+        (tmp_path / "images" / "layers" / layer).mkdir(parents=True)
+    image.mkdir()
+    layers = ["../layers/base", "../layers/openstack"]
+    manifest = image / "manifest.json"
+    manifest.write_text(json.dumps({"id": "one", "version": "0.1.0", "layers": layers}))
+    return make_vcenter(tmp_path, image_manifest=manifest, network="127.0.81").config
+
+
+@pytest.fixture
+def play(config: VCenterConfig, monkeypatch: pytest.MonkeyPatch) -> Play:
+    """Runs scenarios one after the other, each in a vCenter that was just started, with one runtime."""
+    runtime = FakeRuntime()
+
+    def use(center: VCenter) -> None:
+        center.services["runtime"] = runtime
+
+    monkeypatch.setattr(guests, "make_runtime", use)
+
+    async def run(scenario: Scenario) -> None:
+        center = await open_center(config)
+        try:
+            await asyncio.wait_for(scenario(center, runtime), 10)
+        finally:
+            center.commit()
+            await center.stop_background()
+            center.store.close()
+
+    def start(scenario: Scenario) -> None:
+        asyncio.run(run(scenario))
+
+    return start
+
+
+class Task:
+    """A task that nobody watches."""
+
+    def progress(self, percent: int) -> None: ...
+
+    def check_cancelled(self) -> None: ...
+
+
+async def do(machine: VirtualMachine, method: str, **arguments: Any) -> Any:
+    """Call a SOAP method's handler as the server would."""
+    names = {p.name for p in _parameters(method)}
+    assert set(arguments) <= names
+    args = SimpleNamespace(**{**dict.fromkeys(names), **arguments})
+    handler = getattr(machine, machine.soap_handlers[method])
+    extra = (Task(),) if method.endswith("_Task") else ()
+    result = handler(None, args, *extra)
+    return await result if asyncio.iscoroutine(result) else result
+
+
+def _parameters(method: str) -> list[Any]:
+    found = next(m for m in vim.VirtualMachine._GetMethodList() if m.wsdlName == method)
+    return list(found.params)
+
+
+def template(center: VCenter) -> VirtualMachine:
+    return next(m for m in center.registry.of_kind(VirtualMachine) if m.is_template)
+
+
+async def node(center: VCenter, **fields: Any) -> VirtualMachine:
+    """A clone of the appliance."""
+    golden = template(center)
+    assert golden.host is not None
+    pool = next(p for p in center.registry if p.type_name == "ResourcePool")
+    config = vim.vm.ConfigSpec(
+        extraConfig=[vim.option.OptionValue(key="guestinfo.hostname", value="node-1")], **fields
+    )
+    spec = vim.vm.CloneSpec(
+        location=vim.vm.RelocateSpec(pool=pool.ref), powerOn=False, template=False, config=config
+    )
+    folder = golden.parent
+    assert folder is not None
+    ref = await do(golden, "CloneVM_Task", folder=folder.ref, name="node-1", spec=spec)
+    return center.registry.find(ref, VirtualMachine)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what a callback from the runtime's thread brings about."""
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never happened")
+
+
+def test_template_of_the_image(play: Play) -> None:
+    async def first(center: VCenter, runtime: FakeRuntime) -> None:
+        golden = template(center)
+        assert golden.name == "viaduct-appliance-one"
+        assert [e.name for e in golden.ancestors()][:2] == ["Templates", "vm"]
+        assert (golden.cpus, golden.memory_mb) == (2, 4096)
+        assert golden.state.settings["annotation"] == "Viaduct appliance 0.1.0"
+        networks = [center.registry.get(ref._moId) for ref in golden.prop_network()]
+        assert [getattr(network, "name", None) for network in networks] == ["management"]
+        (disk,) = [d for d in golden.state.devices if d.key == 2000]
+        assert disk.capacityInBytes == 40 << 30
+
+    async def again(center: VCenter, runtime: FakeRuntime) -> None:
+        assert len(center.registry.of_kind(VirtualMachine)) == 1
+
+    play(first)
+    play(again)
+
+
+def test_start_tells_the_runtime_everything(play: Play, tmp_path: Path) -> None:
+    async def scenario(center: VCenter, runtime: FakeRuntime) -> None:
+        port = vim.vm.device.VirtualSerialPort(
+            key=-9,
+            backing=vim.vm.device.VirtualSerialPort.FileBackingInfo(
+                fileName="[management-ds] node-1/console.log"
+            ),
+        )
+        change = vim.vm.device.VirtualDeviceSpec(operation="add", device=port)
+        machine = await node(center, deviceChange=[change])
+        await do(machine, "PowerOnVM_Task")
+        spec = runtime.specs[machine.moid]
+        stores = tmp_path / "datastores" / "management-ds"
+        assert [layer.name for layer in spec.layers] == ["base", "openstack"]
+        assert spec.upper == stores / "node-1" / "node-1-system" / "upper"
+        assert spec.console == stores / "node-1" / "console.log"
+        assert spec.guestinfo == {"hostname": "node-1"}
+        (nic,) = spec.nics
+        assert (nic.switch, nic.vlan, nic.trunk, nic.connected) == ("dvs", 0, False, True)
+        assert machine.is_guest
+        assert machine.prop_guest().toolsStatus == "toolsNotRunning"
+
+    play(scenario)
+
+
+def test_guest_news_become_properties(play: Play) -> None:
+    async def scenario(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = await node(center)
+        await do(machine, "PowerOnVM_Task")
+        mac = runtime.specs[machine.moid].nics[0].mac
+        runtime.states[machine.moid] = GuestStatus(
+            "running",
+            tools_running=True,
+            hostname="node-1.lab",
+            addresses={mac.upper(): ("fe80::1/64", "fd00::5/64", "10.0.0.5/24")},
+            guestinfo={"viaduct.hostkey": "ssh-ed25519 AAAA"},
+        )
+        await asyncio.to_thread(runtime.changed, machine.moid)
+        await until(lambda: machine.prop_guest().toolsStatus == "toolsOk")
+        guest = machine.prop_guest()
+        assert (guest.hostName, guest.ipAddress) == ("node-1.lab", "10.0.0.5")
+        assert guest.net[0].network == "management"
+        assert guest.net[0].ipConfig.ipAddress[2].prefixLength == 24
+        assert machine.state.extra["guestinfo.viaduct.hostkey"] == "ssh-ed25519 AAAA"
+
+    play(scenario)
+
+
+def test_guest_that_ends_powers_off(play: Play) -> None:
+    async def scenario(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = await node(center)
+        await do(machine, "PowerOnVM_Task")
+        runtime.states[machine.moid] = GuestStatus("running", tools_running=True)
+        await asyncio.to_thread(runtime.changed, machine.moid)
+        await until(lambda: machine.state.guest.tools_running)
+        await do(machine, "ShutdownGuest")
+        await until(lambda: machine.power_state == "poweredOff")
+        assert machine.prop_runtime().cleanPowerOff
+        names = [type(event)._wsdlName for event in center.events]
+        assert names[-1] == "VmPoweredOffEvent"
+
+    play(scenario)
+
+
+def test_power_operations(play: Play) -> None:
+    async def scenario(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = await node(center)
+        runtime.broken = "no overlay"
+        with pytest.raises(vim.fault.GenericVmConfigFault) as caught:
+            await do(machine, "PowerOnVM_Task")
+        assert "no overlay" in caught.value.msg
+        assert machine.power_state == "poweredOff"
+        runtime.broken = ""
+        await do(machine, "PowerOnVM_Task")
+        await do(machine, "SuspendVM_Task")
+        assert runtime.states[machine.moid].state == "suspended"
+        await do(machine, "PowerOnVM_Task")
+        assert runtime.states[machine.moid].state == "running"
+        await do(machine, "ResetVM_Task")
+        assert runtime.calls[-1] == ("reset", machine.moid)
+        await do(machine, "PowerOffVM_Task")
+        assert runtime.states == {}
+        assert not machine.is_guest
+
+    play(scenario)
+
+
+def test_changes_reach_the_running_guest(play: Play) -> None:
+    async def scenario(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = await node(center)
+        await do(machine, "PowerOnVM_Task")
+        option = vim.option.OptionValue(key="guestinfo.metadata", value="x")
+        await do(machine, "ReconfigVM_Task", spec=vim.vm.ConfigSpec(extraConfig=[option]))
+        news = {"hostname": "node-1", "metadata": "x"}
+        assert runtime.calls[-1] == ("set_guestinfo", machine.moid, news)
+        nic = next(d for d in machine.state.devices if d.key == 4000)
+        group = next(g for g in center.registry if getattr(g, "name", "") == "external")
+        nic = vim.vm.device.VirtualVmxnet3(
+            key=4000,
+            connectable=nic.connectable,
+            backing=vim.vm.device.VirtualEthernetCard.DistributedVirtualPortBackingInfo(
+                port=vim.dvs.PortConnection(switchUuid=nic.backing.port.switchUuid, portgroupKey=group.moid)
+            ),
+        )
+        change = vim.vm.device.VirtualDeviceSpec(operation="edit", device=nic)
+        await do(machine, "ReconfigVM_Task", spec=vim.vm.ConfigSpec(deviceChange=[change]))
+        name, _, nics = runtime.calls[-1]
+        assert (name, nics[0].vlan, nics[0].connected) == ("connect", 11, True)
+
+    play(scenario)
+
+
+def test_restart_finds_running_and_dead_guests(play: Play) -> None:
+    async def begin(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = await node(center)
+        await do(machine, "PowerOnVM_Task")
+        runtime.states[machine.moid] = GuestStatus("running", tools_running=True)
+
+    async def alive(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = next(m for m in center.registry.of_kind(VirtualMachine) if not m.is_template)
+        assert (machine.power_state, machine.state.guest.tools_running) == ("poweredOn", True)
+        runtime.states["vm-9999"] = GuestStatus("running")
+        runtime.states.pop(machine.moid)
+
+    async def dead(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = next(m for m in center.registry.of_kind(VirtualMachine) if not m.is_template)
+        assert machine.power_state == "poweredOff"
+        assert runtime.states == {}, "a guest that nobody knows was left running"
+
+    play(begin)
+    play(alive)
+    play(dead)
+
+
+def test_snapshot_of_a_running_guest_leaves_its_disk_in_place(play: Play, tmp_path: Path) -> None:
+    async def scenario(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = await node(center)
+        await do(machine, "PowerOnVM_Task")
+        upper = runtime.specs[machine.moid].upper
+        (upper / "etc").mkdir()
+        (upper / "etc" / "state").write_text("before")
+        ref = await do(machine, "CreateSnapshot_Task", name="s", memory=False, quiesce=False)
+        assert (upper / "etc" / "state").exists()
+        (upper / "etc" / "state").write_text("after")
+        snapshot: Any = center.registry.get(ref._moId)
+        await snapshot.revert(None, SimpleNamespace(), Task())
+        assert machine.power_state == "poweredOff"
+        await do(machine, "PowerOnVM_Task")
+        again = runtime.specs[machine.moid].upper
+        assert (again / "etc" / "state").read_text() == "before"
+        await do(machine, "PowerOffVM_Task")
+        await do(machine, "Destroy_Task")
+        folder = tmp_path / "datastores" / "management-ds"
+        assert [p.name for p in folder.iterdir()] == ["viaduct-appliance-one"]
+
+    play(scenario)
