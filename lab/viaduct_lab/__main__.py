@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from viaduct_lab.lab.errors import LabError
+from viaduct_lab.host.commands import CommandError
+from viaduct_lab.lab.errors import LabError, explained
 from viaduct_lab.lab.service import Lab
 
 _Result = TypeVar("_Result")
@@ -100,9 +101,10 @@ def _summary(found: dict[str, Any]) -> None:
 def _guarded(action: Callable[[], _Result]) -> _Result:
     try:
         return action()
-    except LabError as error:
-        click.echo(f"error {error.code}: {error.sentence}", err=True)
-        click.echo(f"  what to do: {error.remedy}", err=True)
+    except (LabError, CommandError, OSError) as error:
+        shown = error if isinstance(error, LabError) else explained(error)
+        click.echo(f"error {shown.code}: {shown.sentence}", err=True)
+        click.echo(f"  what to do: {shown.remedy}", err=True)
         sys.exit(1)
 
 

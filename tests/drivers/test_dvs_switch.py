@@ -240,21 +240,19 @@ def test_a_restarted_vcenter(fresh_vcenter: VCenterProcess) -> None:
     switch.close()
 
 
-def test_while_vcenter_is_down_requests_fail_fast(fresh_vcenter: VCenterProcess) -> None:
-    fresh_vcenter.stop()
+def test_while_vcenter_is_down_requests_fail_fast(vcenter: VCenterProcess) -> None:
     attempts = []
 
     def connect(**arguments: Any) -> Any:
         attempts.append(arguments)
         raise ConnectionRefusedError("refused")
 
-    switch = DistributedSwitch(_options(fresh_vcenter))
+    switch = DistributedSwitch(_options(vcenter))
     switch._vcenter._connect = connect
     for _ in range(3):
         with pytest.raises(VCenterUnreachable, match="does not answer: refused"):
             switch.find(WEB)
     assert len(attempts) == 1
-    fresh_vcenter.start()
 
 
 @pytest.mark.parametrize(

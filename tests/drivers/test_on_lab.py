@@ -1,7 +1,7 @@
 """What a tenant does, with our drivers in OpenStack's own code, against the lab's vCenter.
 
-The scripts in `inside` run in the appliance or, where VIADUCT_OPENSTACK_PYTHON names an interpreter that has Nova,
-Cinder and oslo.vmware, in that, with the drivers of this working tree.
+The scripts in `inside` run in the appliance or, where VIADUCT_OPENSTACK_PYTHON names an interpreter that has
+Nova, Cinder and oslo.vmware, in that, with the drivers of this working tree.
 """
 
 from __future__ import annotations

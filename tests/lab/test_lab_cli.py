@@ -1,5 +1,6 @@
 """The command line: clean errors, and a lab without guests from start to purge."""
 
+import errno
 import json
 import os
 
@@ -7,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from viaduct_lab.__main__ import cli
+from viaduct_lab.host.commands import CommandError
 from viaduct_lab.lab import preflight, service
 
 
@@ -72,6 +74,25 @@ def test_an_image_that_is_not_there(run, tmp_path):
     assert done.exit_code == 1
     assert done.stderr.startswith("error LAB-007: ")
     assert not (tmp_path / "lab" / "lab.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), "LAB-005", "continues"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "LAB-001", "as root"),
+        (CommandError(("ip", "link"), "boom"), "LAB-014", "ip link: boom"),
+    ],
+)
+def test_failures_of_the_machine_are_explained(run, monkeypatch, raised, code, says):
+    def fail(self):
+        raise raised
+
+    monkeypatch.setattr(service.Lab, "status", fail)
+    done = run("status")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"error {code}: ")
+    assert says in done.stderr
 
 
 def test_another_command_at_work(run, tmp_path):

@@ -17,6 +17,8 @@ from viaduct_lab.guests import cgroups
 from viaduct_lab.guests.directory import GuestDirectory
 from viaduct_lab.guests.runtime import GuestError, GuestNic
 from viaduct_lab.host import processes
+from viaduct_lab.lab import lost
+from viaduct_lab.lab.record import LabPaths
 
 pytestmark = pytest.mark.lab
 
@@ -263,6 +265,27 @@ def test_its_container_is_killed(bench, other):
     until(lambda: is_off(bench, other))
     assert folder(bench, other).exit().reason == "failed"
     assert leftovers(bench, other) == []
+
+
+def test_its_launcher_is_ended_by_the_machine(bench, other):
+    """Not asked by us: nothing says that the guest was meant to be off."""
+    bench.runtime.close()
+    processes.send(folder(bench, other).lock, signal.SIGTERM)
+    assert processes.wait_released(folder(bench, other).lock, 10)
+    assert leftovers(bench, other) == []
+    assert lost.find(LabPaths(bench.root)) == (other,)
+    bench.runtime = bench.new_runtime()
+    bench.runtime.adopt()
+    assert lost.find(LabPaths(bench.root)) == ()
+
+
+def test_the_folder_of_a_deleted_vm_goes(bench, other):
+    bench.runtime.stop(other)
+    bench.runtime.adopt()
+    assert folder(bench, other).path.exists()
+    subprocess.run(["rm", "-rf", str(bench.spec(2).upper.parent)], check=True)
+    bench.runtime.adopt()
+    assert not folder(bench, other).path.exists()
 
 
 def test_all_died_while_nobody_looked(bench, other):

@@ -284,6 +284,46 @@ def test_a_power_failure_of_the_machine(lab, node, ssh):
     ssh.wait(node[1], 40)
 
 
+def test_an_orderly_shutdown_of_the_machine(lab, node, ssh):
+    """Its init ends every process with SIGTERM: the guest was on, and must be on again."""
+    guest = lab.status["guests"][0]["id"]
+    for lock in (lab.paths.vcenter_lock, lab.paths.guests / guest / "lock"):
+        processes.send(lock, signal.SIGTERM)
+        assert processes.wait_released(lock, 20)
+    assert "switching on again" in lab("start").stdout
+    ssh.wait(node[1], 40)
+
+
+def test_a_start_that_is_killed_is_completed_by_the_next(lab, node, ssh):
+    lab("stop")
+    for seconds in (0.4, 0.8, 1.5, 2.5):
+        argv = [sys.executable, "-m", "viaduct_lab", "--state", str(lab.paths.root), "start"]
+        start = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        start.kill()
+        start.wait()
+    lab("start")
+    assert lab.status["running"]
+    ssh.wait(node[1], 40)
+
+
+def test_a_range_that_was_taken_meanwhile(lab, node, ssh):
+    lab("stop")
+    address = f"{lab.record.management_network.network_address + 77}/24"
+    subprocess.run(["ip", "link", "add", "vdtaken0", "type", "veth", "peer", "name", "vdtaken1"], check=True)
+    try:
+        for command in (["addr", "add", address, "dev", "vdtaken0"], ["link", "set", "vdtaken0", "up"]):
+            subprocess.run(["ip", *command], check=True)
+        done = lab("start", check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error LAB-006: ")
+        assert lab.traces() == []
+    finally:
+        subprocess.run(["ip", "link", "delete", "vdtaken0"], check=True)
+    lab("start")
+    ssh.wait(node[1], 40)
+
+
 def test_two_labs_at_once(lab, node, machine, image, ssh):
     other = Lab(machine / f"second-{os.getpid()}")
     try:

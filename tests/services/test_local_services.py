@@ -114,10 +114,12 @@ def test_image_build_and_progress(tmp_path: Path) -> None:
 
 def test_image_build_that_fails(tmp_path: Path) -> None:
     failed = {"step": "image", "title": "E_MIRROR: No mirror answers.", "state": "failed", "seconds": 1}
-    runner = Runner(Ended(1, "", "  | log"), lines=[json.dumps(failed)])
+    told = "  | log\nE_MIRROR: No mirror answers.\nMend the network.\nLog: /x"
+    runner = Runner(Ended(1, "", told), lines=[json.dumps(failed)])
     with pytest.raises(ImageError, match="No mirror answers") as caught:
         Images(Path("/home"), tmp_path, runner=runner).build(lambda _: None)
-    assert caught.value.detail == "  | log"
+    assert caught.value.detail == told
+    assert caught.value.remedy.startswith("Mend the network. Run the same command")
 
 
 def test_broken_manifest(tmp_path: Path) -> None:

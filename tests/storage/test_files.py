@@ -106,3 +106,12 @@ def test_space(files: Files) -> None:
     found = space.measure(files, "one")
     assert 19 * MIB <= found.used <= 20 * MIB
     assert found.uncommitted <= 6 * MIB
+
+
+def test_interrupted_writes_are_cleared(files: Files) -> None:
+    for name in (".x.vmdk.part", "kept.part", "d/.y.1234.part", "s-system/upper/.guest.part"):
+        write(files, f"[one] {name}")
+    write(files, "[one] s-system/layers", b"/base\n")
+    files.remove_partial("one")
+    left = ["kept.part", "s-system/layers", "s-system/upper/.guest.part"]
+    assert tree(files, "one") == left

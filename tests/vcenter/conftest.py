@@ -11,6 +11,7 @@ from official_schema import problems
 from oslo_vmware import service as oslo_service
 from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import SoapAdapter
+
 from vcenter_server import PASSWORD, USER, VCenterProcess, fresh_vcenter, vcenter
 
 __all__ = ["fresh_vcenter", "vcenter"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from pyVmomi import vim, vmodl
-from vcenter_server import PASSWORD, USER, make_vcenter
 
+from vcenter_server import PASSWORD, USER, make_vcenter
 from viaduct_lab.vcenter.core.naming import plain_name
 from viaduct_lab.vcenter.core.property_paths import Step, declared_type, parse_path, value_at
 from viaduct_lab.vcenter.core.relations import Relations

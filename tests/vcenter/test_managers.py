@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from clients import cluster, datacenter
+from clients import cluster, datacenter, wait_for_task
 from pyVim.connect import SmartConnect
 from pyVmomi import vim, vmodl
+
 from vcenter_server import PASSWORD, USER
 
 
@@ -181,3 +182,13 @@ def test_dropped_sessions_wake_waiting_clients(vcenter: Any, connect: Any) -> No
         collector.WaitForUpdatesEx("", vmodl.query.PropertyCollector.WaitOptions(maxWaitSeconds=20))
     assert time.monotonic() - begin < 5
     timer.join()
+
+
+def test_ordered_fault_in_a_task(vcenter: Any, si: Any) -> None:
+    folder = datacenter(si).vmFolder.CreateFolder("ordered")
+    order = {"method": "Rename_Task", "fault": "NoDiskSpace", "message": "full", "in_task": True}
+    vcenter.control("POST", "/faults", order)
+    with pytest.raises(vim.fault.NoDiskSpace, match="full"):
+        wait_for_task(folder.Rename("other"))
+    wait_for_task(folder.Rename("other"))
+    wait_for_task(folder.Destroy())

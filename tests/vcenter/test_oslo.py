@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from oslo_service import loopingcall
 from oslo_vmware import api, exceptions, vim_util
+
 from vcenter_server import PASSWORD, USER
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from official_schema import problems
+
 from vcenter_server import PASSWORD, USER, VCenterProcess
 
 ENVELOPE = (

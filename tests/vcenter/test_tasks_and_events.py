@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from clients import cluster, datacenter, wait_for_task
 from pyVmomi import vim, vmodl
+
 from vcenter_server import USER
 
 FilterSpec = vim.event.EventFilterSpec
@@ -150,8 +151,11 @@ def test_events_of_a_host(si: Any) -> None:
 
 
 def test_event_collector_pages_and_follows(si: Any, place: Any) -> None:
-    spec = FilterSpec(eventTypeId=["vim.event.GeneralUserEvent"], userName=FilterSpec.ByUsername(
-        systemUser=False, userList=[USER]), entity=ByEntity(entity=datacenter(si), recursion="self"))  # fmt: skip
+    spec = FilterSpec(
+        eventTypeId=["vim.event.GeneralUserEvent"],
+        userName=FilterSpec.ByUsername(systemUser=False, userList=[USER]),
+        entity=ByEntity(entity=datacenter(si), recursion="self"),
+    )
     manager = si.content.eventManager
     collector = manager.CreateCollectorForEvents(spec)
     old = len(collector.ReadPreviousEvents(1000))

@@ -38,7 +38,7 @@ NOT_OURS = {"ArrayOfUri", "ArrayOfvslmInfrastructureObjectPolicy"}
 
 def is_compatible(official: tuple[Any, ...], ours: tuple[Any, ...]) -> bool:
     """Whether ours, of a later 8.0 release, only adds: optional elements, values, or optionality."""
-    if not official or isinstance(official[0], str) and not isinstance(official[-1], tuple):
+    if not official or (isinstance(official[0], str) and not isinstance(official[-1], tuple)):
         return set(official) <= set(ours)
     if official[0] != ours[0]:
         return False
@@ -102,4 +102,4 @@ def test_versions() -> None:
     prior = [each.text for each in root.findall("namespace/priorVersions/version")]
     assert prior[0] == "8.0.2.0"
     assert {"6.7", "7.0.3.0"} <= set(prior)
-    assert not [each for each in prior if each is None or each > "8.0.3.0" and each[0] != "9"]
+    assert all(each.split(".")[0] in "345678" or each.startswith("2.") for each in prior if each)

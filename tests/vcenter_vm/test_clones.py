@@ -182,3 +182,48 @@ def test_moving_into_a_folder(lab: Lab) -> None:
     assert machine.parent == folder
     lab.wait(folder.Destroy_Task())
     assert lab.machines() == []
+
+
+def test_maintenance_mode_moves_running_machines(lab: Lab) -> None:
+    cluster = lab.cluster("management")
+    files = vim.vm.FileInfo(vmPathName="[management-ds]")
+    spec = vim.vm.ConfigSpec(name="vm", memoryMB=64, files=files)
+    task = lab.datacenter.vmFolder.CreateVM_Task(spec, cluster.resourcePool, cluster.host[0])
+    machine = lab.wait(task)
+    lab.wait(machine.PowerOn())
+    lab.wait(machine.RelocateVM_Task(vim.vm.RelocateSpec(host=cluster.host[0])))
+    lab.wait(cluster.host[0].EnterMaintenanceMode_Task(5))
+    assert machine.runtime.host == cluster.host[1]
+    with pytest.raises(vim.fault.InvalidHostState):
+        lab.wait(machine.RelocateVM_Task(vim.vm.RelocateSpec(host=cluster.host[0])))
+    lab.wait(cluster.host[0].ExitMaintenanceMode_Task(5))
+
+
+def test_anti_affinity(lab: Lab) -> None:
+    cluster = lab.cluster("management")
+    files = vim.vm.FileInfo(vmPathName="[management-ds]")
+
+    def make(name: str) -> Any:
+        spec = vim.vm.ConfigSpec(name=name, memoryMB=64, files=files)
+        host = cluster.host[0]
+        return lab.wait(lab.datacenter.vmFolder.CreateVM_Task(spec, cluster.resourcePool, host))
+
+    pair = [make("a"), make("b")]
+    rule = vim.cluster.AntiAffinityRuleSpec(name="apart", enabled=True, vm=pair)
+    change = vim.cluster.RuleSpec(operation="add", info=rule)
+    spec = vim.cluster.ConfigSpecEx(rulesSpec=[change])
+    lab.wait(cluster.ReconfigureComputeResource_Task(spec, True))
+    for machine in pair:
+        lab.wait(machine.PowerOn())
+    assert {m.runtime.host for m in pair} == set(cluster.host)
+    third = make("c")
+    rule = cluster.configurationEx.rule[0]
+    rule.vm = [*pair, third]
+    change = vim.cluster.RuleSpec(operation="edit", info=rule)
+    spec = vim.cluster.ConfigSpecEx(rulesSpec=[change])
+    lab.wait(cluster.ReconfigureComputeResource_Task(spec, True))
+    with pytest.raises(vim.fault.NoCompatibleHost, match="rules"):
+        lab.wait(third.PowerOn())
+    change = vim.cluster.RuleSpec(operation="remove", removeKey=rule.key)
+    spec = vim.cluster.ConfigSpecEx(rulesSpec=[change])
+    lab.wait(cluster.ReconfigureComputeResource_Task(spec, True))

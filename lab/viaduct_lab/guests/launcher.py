@@ -2,6 +2,9 @@
 
 It outlives the vCenter. SIGTERM switches the guest off, SIGHUP resets it. Whatever ends this process ends the
 guest with it: the kernel then takes processes, mounts and network namespace away.
+
+How the guest ended is recorded only when the guest itself ended: a SIGTERM may be the machine's own shutdown,
+after which the guest counts as lost and is switched on again. Who asks for a power-off records that.
 """
 
 from __future__ import annotations
@@ -55,6 +58,7 @@ def main(arguments: list[str]) -> int:
     directory = GuestDirectory(Path(folder))
     fabric = Fabric(lab_id, Path(fabric_directory))
     launcher = _Launcher(directory, fabric, lab_id, int(status_fd))
+    record: ExitRecord | None
     try:
         record = launcher.run()
     except (BootError, FabricError, OSError) as error:
@@ -62,8 +66,9 @@ def main(arguments: list[str]) -> int:
         record = ExitRecord("failed", 1)
         print(error, file=sys.stderr, flush=True)
     launcher.clear()
-    directory.save_exit(record)
-    return 0 if record.reason in ("power-off", "stopped") else 1
+    if record is not None:
+        directory.save_exit(record)
+    return 0 if record is None or record.reason == "power-off" else 1
 
 
 class _Launcher:
@@ -78,8 +83,8 @@ class _Launcher:
         layout, parent = own_place(f"viaduct-{lab_id}")
         self._cgroups = cgroups.create(layout, parent, self._spec.vm_id, limits)
 
-    def run(self) -> ExitRecord:
-        """Boot again and again until the guest is off."""
+    def run(self) -> ExitRecord | None:
+        """Boot again and again until the guest is off; None when it was told to be."""
         number = 0
         while True:
             number += 1
@@ -90,7 +95,7 @@ class _Launcher:
             cgroups.kill(self._cgroups)
             print(f"boot {number} ended: {ended}", flush=True)
             if ended == "stopped":
-                return ExitRecord("stopped")
+                return None
             if ended not in ("reset", boot.REBOOT_STATUS):
                 return ExitRecord("power-off" if ended == 0 else "failed", int(ended))
 

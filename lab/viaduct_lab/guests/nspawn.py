@@ -158,6 +158,7 @@ class NspawnRuntime:
                 alive.append(path.name)
             else:
                 self._clear_if_dead(path.name)
+                _forget_if_deleted(self._directory(path.name))
         groups = cgroups.leftovers(cgroups.machine_layout(), self._group)
         for name, directories in groups.items():
             if name not in alive:
@@ -292,6 +293,16 @@ class NspawnRuntime:
                 self._fabric.unplug(vm_id, tuple(nic.index for nic in directory.nics()))
             if (directory.path / "spec.json").exists():
                 directory.save_exit(ExitRecord("died"))
+
+
+def _forget_if_deleted(directory: GuestDirectory) -> None:
+    """Drop the folder of a guest whose disk is gone: its VM was deleted."""
+    try:
+        upper = directory.spec().upper
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return
+    if not upper.is_dir():
+        shutil.rmtree(directory.path)
 
 
 def _require(spec: GuestSpec) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
+from viaduct_lab.host.commands import CommandError
+
 
 class LabError(Exception):
     """An error with a stable ``code``, a sentence and a remedy."""
@@ -86,7 +90,29 @@ class KindChanged(LabError):
     code = "LAB-012"
 
 
+class ToolFailed(LabError):
+    """A program of the machine, or its file system, failed in a way that nobody foresaw."""
+
+    code = "LAB-014"
+
+
 class GuestsLeft(LabError):
     """A guest does not end."""
 
     code = "LAB-013"
+
+
+def explained(error: CommandError | OSError) -> LabError:
+    """What an error of the machine means to a person."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(
+            f"The disk is full: {error.filename or 'a file of the lab'} could not be written.",
+            "Free some space, then run the same command again: it continues where it was.",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
+        return NotRoot(
+            f"{error.filename or 'Something'} may not be touched: {error.strerror}.", "Run it as root."
+        )
+    return ToolFailed(
+        f"Something on this machine failed: {error}.", "Mend that, then run the same command again."
+    )

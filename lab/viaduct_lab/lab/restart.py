@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 from collections.abc import Iterable
 from typing import Any
@@ -13,28 +14,48 @@ from viaduct_lab.lab import blueprint
 from viaduct_lab.lab.record import LabPaths
 
 
+class VCenterRefused(Exception):
+    """The vCenter cannot be spoken to; the text says why."""
+
+
 def switch_on(paths: LabPaths, address: str, port: int, vm_ids: Iterable[str]) -> dict[str, str]:
-    """Power on ``vm_ids`` through the vCenter; what went wrong, by VM. VMs that are gone are passed over."""
+    """Power on ``vm_ids`` through the vCenter; what went wrong, by VM. VMs that are gone are passed over.
+
+    Raises :class:`VCenterRefused`.
+    """
     context = ssl.create_default_context(cafile=str(paths.pki.ca))
     password = paths.password.read_text().strip()
-    connection = SmartConnect(
-        host=address,
-        port=port,
-        user=blueprint.USERNAME,
-        pwd=password,
-        sslContext=context,
-        httpConnectionTimeout=30,
-    )
-    problems: dict[str, str] = {}
     try:
-        stub = connection._GetStub()
-        started = {vm_id: _power_on(vim.VirtualMachine(vm_id, stub), problems) for vm_id in vm_ids}
-        for vm_id, task in started.items():
-            if task is not None:
-                _await(connection, task, vm_id, problems)
-    finally:
-        Disconnect(connection)
+        connection = SmartConnect(
+            host=address,
+            port=port,
+            user=blueprint.USERNAME,
+            pwd=password,
+            sslContext=context,
+            httpConnectionTimeout=30,
+        )
+        try:
+            return _switch_on(connection, vm_ids)
+        finally:
+            Disconnect(connection)
+    except vmodl.MethodFault as fault:
+        raise VCenterRefused(_text(fault)) from fault
+    except (OSError, http.client.HTTPException) as error:
+        raise VCenterRefused(str(error)) from error
+
+
+def _switch_on(connection: Any, vm_ids: Iterable[str]) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    stub = connection._GetStub()
+    started = {vm_id: _power_on(vim.VirtualMachine(vm_id, stub), problems) for vm_id in vm_ids}
+    for vm_id, task in started.items():
+        if task is not None:
+            _await(connection, task, vm_id, problems)
     return problems
+
+
+def _text(fault: Any) -> str:
+    return str(getattr(fault, "msg", None) or type(fault).__name__)
 
 
 def _power_on(machine: Any, problems: dict[str, str]) -> Any:
@@ -45,7 +66,7 @@ def _power_on(machine: Any, problems: dict[str, str]) -> Any:
     except vmodl.fault.ManagedObjectNotFound:
         return None
     except vmodl.MethodFault as fault:
-        problems[machine._moId] = str(getattr(fault, "msg", None) or type(fault).__name__)
+        problems[machine._moId] = _text(fault)
         return None
 
 

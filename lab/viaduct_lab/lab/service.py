@@ -226,6 +226,7 @@ class Lab:
             and self._vcenter.config() == config
             and record.load(self._paths) == lab
             and self._paths.site.exists()
+            and not lost.remembered(self._paths)
             and (not lab.guests or self._fabric(lab).running())
             and serves_tls(config.addresses[0], config.port, self._paths.pki.ca)
         )
@@ -285,14 +286,20 @@ class Lab:
 
     def _restart_guests(self, lab: LabRecord) -> None:
         wanted = lost.remembered(self._paths)
-        if wanted:
-            from viaduct_lab.lab.restart import switch_on
+        if not wanted:
+            return
+        from viaduct_lab.lab.restart import VCenterRefused, switch_on
 
-            self._say(f"guests: switching on again {', '.join(wanted)}")
-            config = self._config(lab)
+        self._say(f"guests: switching on again {', '.join(wanted)}")
+        config = self._config(lab)
+        try:
             problems = switch_on(self._paths, config.addresses[0], config.port, wanted)
-            for vm_id, problem in problems.items():
-                self._say(f"guests: {vm_id} stays off: {problem}")
+        except VCenterRefused as error:
+            # Kept in mind: the next start tries again.
+            self._say(f"guests: not switched on: {error}")
+            return
+        for vm_id, problem in problems.items():
+            self._say(f"guests: {vm_id} stays off: {problem}")
         lost.forget(self._paths)
 
     def _runtime(self, lab: LabRecord) -> NspawnRuntime:

@@ -119,7 +119,7 @@ class Files:
         entries: list[Entry] = []
         parts: set[DatastorePath] = set()
         for child in sorted(local.iterdir()):
-            if child.name.startswith(".") and child.name.endswith(".part"):
+            if _is_partial(child.name):
                 continue
             path = folder / child.name
             entry = self._entry(path, child)
@@ -157,9 +157,15 @@ class Files:
                 found += self.folders_below(entry.path)
         return found
 
-    def used(self, datastore: str) -> int:
-        """Bytes that the datastore's files really occupy."""
-        return occupied_tree(self.stores.local(DatastorePath(datastore)))
+    def remove_partial(self, datastore: str) -> None:
+        """Delete the ``.….part`` files that interrupted writes left on a datastore."""
+        for folder, folders, names in os.walk(self.stores.local(DatastorePath(datastore))):
+            if "layers" in names and "upper" in folders:  # the inside of a system disk
+                folders.clear()
+                continue
+            for name in names:
+                if _is_partial(name):
+                    Path(folder, name).unlink(missing_ok=True)
 
     def _entry(self, path: DatastorePath, local: Path) -> Entry | None:
         try:
@@ -195,6 +201,10 @@ class Files:
         if not os.path.lexists(local):
             raise NotFound(path)
         return local
+
+
+def _is_partial(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".part")
 
 
 def _copy(source: str, target: str) -> str:

@@ -28,6 +28,7 @@ CONTROL_SOCKET = "control.sock"
 DATABASE = "vcenter.db"
 _EXPIRE_SECONDS = 30.0
 _SHUTDOWN_SECONDS = 0.3
+_KEEPALIVE_SECONDS = 3600.0  # pyVmomi keeps idle connections for 900 s and does not expect us to close them
 _MAX_REQUEST_BYTES = 64 << 20
 
 
@@ -132,6 +133,7 @@ class Server:
             handle_signals=False,
             handler_cancellation=True,
             shutdown_timeout=_SHUTDOWN_SECONDS,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
         )
         await runner.setup()
         self._runners.append(runner)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -97,16 +96,6 @@ class ViaductApplication:
         self._open.callback(tools.vsphere.close)
         self._open.callback(tools.transport.close)
         return tools
-
-    def vcenter_answers(self, site_file: Path) -> bool:
-        from viaduct.documents.site import load_site
-
-        vcenter = load_site(site_file).vcenter
-        try:
-            socket.create_connection((vcenter.host, vcenter.port), timeout=2.0).close()
-        except OSError:
-            return False
-        return True
 
     def cloud_dir(self, name: str) -> Path:
         return self._settings.cloud_dir(name)

@@ -49,9 +49,6 @@ class Application(Protocol):
     def connect(self, site_file: Path, lab: bool, name: str) -> CloudTools:
         """Read the site file and log in to its vCenter."""
 
-    def vcenter_answers(self, site_file: Path) -> bool:
-        """Whether anything listens at the vCenter's address (asked within two seconds)."""
-
     def cloud_dir(self, name: str) -> Path: ...
 
     def load_request(self, spec_file: Path | None) -> SpecRequest: ...

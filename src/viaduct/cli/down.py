@@ -67,7 +67,7 @@ def _one(application: Application, record: CloudRecord | None, *, purge: bool, l
     command = "down --purge" if purge else "down"
     with shown(verbose=application.verbose) as sink, application.run(name, command, sink) as run:
         say_log(application.log_file)
-        tools = _tools(application, record, purge=purge) if record else None
+        tools = _tools(application, record) if record else None
         actions = TeardownActions(
             tools, application.parts.lab, application.records, application.cloud_dir(name)
         )
@@ -83,10 +83,9 @@ def _plan(tools: CloudTools | None, name: str, *, known: bool, purge: bool, lab:
     return stop_plan(tools, name, lab=lab)
 
 
-def _tools(application: Application, record: CloudRecord, *, purge: bool) -> CloudTools | None:
+def _tools(application: Application, record: CloudRecord) -> CloudTools | None:
     """None when the cloud is on a lab that does not run: then nothing of it runs either."""
-    answers = record.site_file.is_file() and application.vcenter_answers(record.site_file)
-    if record.lab and not answers:
+    if record.lab and not application.parts.lab.running():
         return None
     return application.connect(record.site_file, record.lab, record.name)
 

@@ -50,7 +50,7 @@ def plan(
     site_file = site_of(application, site_file, cloud)
     lab = site_file is None
     path = site_file or application.parts.lab.site_file
-    if lab and not (path.is_file() and application.vcenter_answers(path)):
+    if lab and not application.parts.lab.running():
         _forecast(application, cloud, request.mode, as_json=as_json, verify=not no_verify)
         return
     tools = application.connect(path, lab, cloud)

@@ -39,10 +39,7 @@ def _look(application: Application, record: CloudRecord) -> CloudStatus:
     from viaduct.services.status import status as look
     from viaduct.services.status import unreachable
 
-    lab_stopped = record.lab and not (
-        record.site_file.is_file() and application.vcenter_answers(record.site_file)
-    )
-    if lab_stopped:
+    if record.lab and not application.parts.lab.running():
         from viaduct.errors import LabError
 
         error = LabError("The lab does not run.", "Start it and the cloud with './viaduct up'.")

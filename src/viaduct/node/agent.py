@@ -352,7 +352,7 @@ def start_units(node: Node, wave: Manifest) -> None:
                 )
 
 
-def await_units(wave: Manifest, begin: float, pulse: Pulse, known: Mapping[str, int]) -> None:
+def await_units(node: Node, wave: Manifest, begin: float, pulse: Pulse, known: Mapping[str, int]) -> None:
     """Until all of a wave's units run. Raises Failed for the first that will not."""
     waiting = [u["name"] for u in wave["units"] if u["running"]]
     while waiting:
@@ -361,6 +361,8 @@ def await_units(wave: Manifest, begin: float, pulse: Pulse, known: Mapping[str, 
         up = [name for name in waiting if is_up(found.get(name, {}))]
         for name in up:
             emit({"event": "unit", "name": name, "seconds": round(time.monotonic() - begin, 1)})
+        if up:
+            node.write("pending.json", sorted(set(node.read("pending.json", [])) - set(up)))
         waiting = [name for name in waiting if name not in up]
         if not waiting:
             return
@@ -457,11 +459,7 @@ def run_wave(node: Node, wave: Manifest, manifest: Manifest, pulse: Pulse) -> No
     start_units(node, wave)
     for one_shot in wave["one_shots"]:
         run_one_shot(wave["name"], one_shot, pulse)
-    await_units(wave, begin, pulse, known)
-    done = {u["name"] for u in wave["units"]}
-    pending = set(node.read("pending.json", []))
-    if pending & done:
-        node.write("pending.json", sorted(pending - done))
+    await_units(node, wave, begin, pulse, known)
     run_checks(wave, manifest, pulse)
     seconds = round(time.monotonic() - begin, 1)
     emit({"event": "wave", "name": wave["name"], "seconds": seconds})

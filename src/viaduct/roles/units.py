@@ -195,6 +195,8 @@ def _uwsgi(api: Api) -> str:
         "add-header": "Connection: close",
         "socket-timeout": api.timeout,
         "chunked-input-timeout": api.timeout,
+        # Nova and Cinder send an image in chunks of 1 MiB and more; uWSGI refuses these by default.
+        "chunked-input-limit": 64 << 20,
         # The load balancer logs requests.
         "disable-logging": True,
         "procname-prefix-spaced": api.name,

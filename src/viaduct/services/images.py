@@ -57,10 +57,10 @@ class Images:
         failures: list[str] = []
         ended = self._runner(self.build_command("--json"), _progress(report, failures))
         if ended.exit_status != 0:
+            failure = failures[-1] if failures else ended.reason
             raise ImageError(
-                f"The appliance could not be built: {failures[-1] if failures else ended.reason}",
-                "Check that the Debian mirror and the Python package index answer and that the disk is not "
-                "full, then run the same command again: what is built is kept.",
+                f"The appliance could not be built: {failure}",
+                f"{_advice(ended.errors, failure)} Run the same command again: what is built is kept.",
                 detail=ended.errors,
             )
         image = self.current()
@@ -96,6 +96,14 @@ def _progress(report: Report, failures: list[str]) -> Callable[[str], None]:
             report(f"{title}: {state}")
 
     return line
+
+
+def _advice(errors: str, failure: str) -> str:
+    """The builder writes its remedy on the line after the failure."""
+    lines = [line.strip() for line in errors.splitlines()]
+    if failure in lines[:-1]:
+        return lines[lines.index(failure) + 1]
+    return "Check that the Debian mirror and the Python package index answer and that the disk is not full."
 
 
 def _load(directory: Path, *, current: bool) -> Image:

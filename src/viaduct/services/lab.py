@@ -31,6 +31,11 @@ class Lab:
         """Whether there is anything of a lab."""
         return self.directory.exists()
 
+    def running(self) -> bool:
+        """Whether its vCenter runs now. (That its address answers would prove nothing: a lab that is stopped
+        leaves its addresses to others.)"""
+        return self.site_file.is_file() and self.status().get("running") is True
+
     def command(self, *arguments: str) -> list[str]:
         """The argument vector of a lab command."""
         return [sys.executable, "-m", "viaduct_lab", "--state", str(self.directory), *arguments]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from viaduct_lab.vcenter.core.center import VCenter
 
 KEEP_EVENTS = 5000
-_PRUNE_EVERY = 500
+_PRUNE_EVERY = 200
 
 
 class EventLog:
@@ -25,21 +25,30 @@ class EventLog:
     def __init__(self, center: VCenter) -> None:
         self._center = center
         self._events: deque[Any] = deque(maxlen=KEEP_EVENTS)
+        self._unread: list[str] = []
+        self._posted = 0
         self.listeners: set[Callable[[Any], None]] = set()
 
     def restore(self) -> None:
-        """Read the kept events from the database."""
-        for _, body in self._center.store.events():
-            self._events.append(codec.load(body))
+        """Take over the events of the database. They are parsed when somebody asks for them."""
+        self._unread = [body for _, body in self._center.store.events()]
+
+    def _read(self) -> deque[Any]:
+        if self._unread:
+            old, self._unread = self._unread, []
+            room = KEEP_EVENTS - len(self._events)
+            self._events.extendleft(codec.load(body) for body in reversed(old[-room:] if room else []))
+        return self._events
 
     def __iter__(self) -> Iterator[Any]:
         """All kept events, oldest first."""
-        return iter(tuple(self._events))
+        return iter(tuple(self._read()))
 
     @property
     def latest(self) -> Any | None:
         """The newest event."""
-        return self._events[-1] if self._events else None
+        events = self._events or self._read()
+        return events[-1] if events else None
 
     def post(self, event_type: VimType, entity: ManagedObject | None, message: str, /, **fields: Any) -> Any:
         """Log an event of ``event_type`` about ``entity``; returns it.
@@ -60,8 +69,9 @@ class EventLog:
         )
         self._events.append(event)
         self._center.store.append_event(key, codec.dump(event))
-        if key % _PRUNE_EVERY == 0:
-            self._center.store.drop_events_below(self._events[0].key)
+        self._posted += 1
+        if self._posted % _PRUNE_EVERY == 0:
+            self._center.store.drop_events_below(self._read()[0].key)
         for listener in tuple(self.listeners):
             listener(event)
         self._center.event_posted()

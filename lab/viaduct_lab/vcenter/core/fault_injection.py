@@ -12,6 +12,7 @@ class _Order:
     fault: str
     message: str
     times: int
+    in_task: bool
 
 
 class FaultInjection:
@@ -20,15 +21,17 @@ class FaultInjection:
     def __init__(self) -> None:
         self._orders: dict[str, list[_Order]] = {}
 
-    def order(self, method: str, fault: str, message: str, times: int) -> None:
+    def order(self, method: str, fault: str, message: str, times: int, *, in_task: bool = False) -> None:
         """Let the next ``times`` calls of ``method`` fail with ``fault``.
+
+        With ``in_task`` the call of a ``…_Task`` method is answered well, and its task ends in error.
 
         Raises ``ValueError`` for an unknown fault or a number below one.
         """
         faults.by_name(fault, message)
         if times < 1:
             raise ValueError("times must be at least 1")
-        self._orders.setdefault(method, []).append(_Order(fault, message, times))
+        self._orders.setdefault(method, []).append(_Order(fault, message, times, in_task))
 
     def clear(self) -> None:
         """Forget all orders."""
@@ -38,10 +41,10 @@ class FaultInjection:
         """How many failures are still to come, by method."""
         return {method: sum(o.times for o in orders) for method, orders in self._orders.items()}
 
-    def raise_if_ordered(self, method: str) -> None:
-        """Raise the fault that is due for a call of ``method``, if there is one."""
+    def raise_if_ordered(self, method: str, *, in_task: bool = False) -> None:
+        """Raise the fault that is due for a call (or the task) of ``method``, if there is one."""
         orders = self._orders.get(method)
-        if not orders:
+        if not orders or orders[0].in_task != in_task:
             return
         order = orders[0]
         order.times -= 1

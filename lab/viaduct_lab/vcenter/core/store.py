@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS object (moid TEXT PRIMARY KEY, kind TEXT NOT NULL, st
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS event (key INTEGER PRIMARY KEY, body TEXT NOT NULL);
 """
+_FORMAT = 1
 _FIRST_NUMBER = 1001
 
 
@@ -30,6 +31,7 @@ class Store:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._check_format(path)
         self._db.executescript(_SCHEMA)
         self._dirty: dict[str, ManagedObject] = {}
         self._gone: set[str] = set()
@@ -37,6 +39,12 @@ class Store:
         self._events: list[tuple[int, str]] = []
         self._events_below = 0
         self._number = int(self.meta("next_number") or _FIRST_NUMBER)
+
+    def _check_format(self, path: Path) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version not in (0, _FORMAT):
+            raise ValueError(f"{path} has format {version}; this program reads {_FORMAT}")
+        self._db.execute(f"PRAGMA user_version = {_FORMAT}")
 
     # objects --------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ class Tasks:
         task = self._new_task(call, target, method, cancelable)
         self._center.registry.add(task)
         self.remember(task)
-        job = asyncio.get_running_loop().create_task(self._run(task, target, body, exclusive))
+        job = asyncio.get_running_loop().create_task(self._run(task, target, method, body, exclusive))
         self._running[task.moid] = job
         job.add_done_callback(lambda _: self._running.pop(task.moid, None))
         self._center.task_manager_changed()
@@ -151,17 +151,17 @@ class Tasks:
         )
         return Task(self._center, moid, info)
 
-    async def _run(self, task: Task, target: ManagedObject, body: Body, exclusive: bool) -> None:
+    async def _run(self, task: Task, target: ManagedObject, method: str, body: Body, exclusive: bool) -> None:
         if not exclusive:
-            await self._run_body(task, body)
+            await self._run_body(task, method, body)
             return
         async with self._locks[target.moid]:
-            await self._run_body(task, body)
+            await self._run_body(task, method, body)
         lock = self._locks.get(target.moid)
         if lock is not None and not lock.locked() and self._center.registry.get(target.moid) is None:
             del self._locks[target.moid]
 
-    async def _run_body(self, task: Task, body: Body) -> None:
+    async def _run_body(self, task: Task, method: str, body: Body) -> None:
         loop = asyncio.get_running_loop()
         begin = loop.time()
         task.update(state="running", startTime=self._center.now())
@@ -170,6 +170,7 @@ class Tasks:
         outcome: dict[str, Any]
         try:
             run.check_cancelled()
+            self._center.injected.raise_if_ordered(method, in_task=True)
             outcome = {"state": "success", "result": await body(run), "progress": None}
         except faults.MethodFault as fault:
             outcome = {"state": "error", "error": fault}

@@ -6,7 +6,7 @@
 ``GET /calls``       SOAP calls by method since the start or the last reset
 ``POST /calls/reset``
 ``GET /faults``      ordered failures that are still to come
-``POST /faults``     ``{"method", "fault", "message", "times"}``: fail calls
+``POST /faults``     ``{"method", "fault", "message", "times", "in_task"}``: fail calls, or their tasks
 ``DELETE /faults``   forget them
 ``POST /sessions/drop``  end all sessions, as a restart of vCenter does
 =================== ==========================================================================
@@ -68,6 +68,7 @@ class Control:
                 str(order["fault"]),
                 str(order.get("message", "")),
                 int(order.get("times", 1)),
+                in_task=bool(order.get("in_task", False)),
             )
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)

@@ -255,7 +255,8 @@ def build(center: VCenter) -> None:
 
 @on_start(30)
 async def measure_all(center: VCenter) -> None:
-    """Make sure that the folders exist, and count what is in them."""
+    """Make sure that the folders exist, clear what a dead vCenter left, and count the rest."""
     for datastore in center.registry.of_kind(Datastore):
         files_of(center).stores.ensure(datastore.name)
+        await blocking(files_of(center).remove_partial, datastore.name)
         await datastore.measure()

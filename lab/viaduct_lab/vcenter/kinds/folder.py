@@ -33,7 +33,7 @@ _PREFIXES = {
 
 @kind
 class Folder(ManagedEntity):
-    """A folder of one content: ``datacenter`` (the root too), ``vm``, ``host``, ``datastore``, ``network``."""
+    """A folder for ``datacenter`` (also the root), ``vm``, ``host``, ``datastore`` or ``network`` content."""
 
     vim_type = vim.Folder
 
@@ -106,6 +106,8 @@ class Folder(ManagedEntity):
                 raise faults.not_supported(
                     f"A {entity.type_name} cannot be moved into a {self.content} folder."
                 )
+            if _datacenter(entity) is not _datacenter(self):
+                raise faults.not_supported("An entity cannot be moved to another datacenter's folder.")
             if entity.moid in above or not isinstance(entity.parent, Folder):
                 raise faults.invalid_argument("list", f"{entity.name} cannot be moved there.")
             if entity.parent is not self:
@@ -135,3 +137,8 @@ class Folder(ManagedEntity):
         folder = cls(center, moid, state["name"], state["parent"], state["content"])
         folder.restore_entity(state)
         return folder
+
+
+def _datacenter(entity: ManagedEntity) -> ManagedEntity | None:
+    chain = (each for each in entity.ancestors() if issubclass(each.vim_type, vim.Datacenter))
+    return next(chain, None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from viaduct_lab.vcenter.core.context import Call
 from viaduct_lab.vcenter.core.host_manager import HostManager
 from viaduct_lab.vcenter.core.kinds import kind
-from viaduct_lab.vcenter.core.managed_object import soap_method
+from viaduct_lab.vcenter.core.managed_object import ManagedObject, soap_method
 from viaduct_lab.vcenter.core.types import vim
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class HostStorageSystem(HostManager):
     """Storage of one host. iSCSI targets are remembered; there is no network storage behind them."""
 
     vim_type = vim.host.StorageSystem
-    volatile = frozenset({"storageDeviceInfo"})
+    volatile = frozenset({"storageDeviceInfo", "fileSystemVolumeInfo"})
 
     @property
     def host(self) -> HostSystem:
@@ -32,6 +32,12 @@ class HostStorageSystem(HostManager):
 
     def prop_storageDeviceInfo(self) -> Any:
         return self.host.storage_device()
+
+    def prop_fileSystemVolumeInfo(self) -> Any:
+        return vim.host.FileSystemVolumeInfo(
+            volumeTypeList=["VMFS", "NFS", "vsan"],
+            mountInfo=[_mounted(datastore) for datastore in self.host.sources("datastore.host")],
+        )
 
     def prop_systemFile(self) -> list[str]:
         return []
@@ -78,6 +84,17 @@ class HostStorageSystem(HostManager):
     def _changed(self) -> None:
         self.host.changed("config")
         self.notify("storageDeviceInfo")
+
+
+def _mounted(datastore: ManagedObject) -> Any:
+    summary = datastore.read("summary")
+    return vim.host.FileSystemMountInfo(
+        mountInfo=vim.host.MountInfo(
+            path=f"/vmfs/volumes/{datastore.moid}", accessMode="readWrite", mounted=True, accessible=True
+        ),
+        volume=vim.host.FileSystemVolume(type=summary.type, name=summary.name, capacity=summary.capacity),
+        vStorageSupport="vStorageUnsupported",
+    )
 
 
 def _address(target: Any) -> str:

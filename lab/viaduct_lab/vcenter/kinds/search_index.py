@@ -17,9 +17,8 @@ from viaduct_lab.vcenter.kinds.host_system import HostSystem
 
 @kind
 class SearchIndex(ManagedObject):
-    """Finds entities. VMs are found by attributes that their kind offers:
-
-    ``uuid`` (BIOS), ``instance_uuid``, ``guest_ip`` and ``guest_hostname``.
+    """Finds entities. VMs are found by the attributes ``uuid`` (BIOS) and ``instance_uuid`` of their kind,
+    and by what their guests report (property ``guest``).
     """
 
     vim_type = vim.SearchIndex
@@ -90,7 +89,7 @@ class SearchIndex(ManagedObject):
         def matches(entity: ManagedEntity) -> bool:
             if isinstance(entity, HostSystem):
                 return entity.name == args.ip
-            return bool(getattr(entity, "guest_ip", "") == args.ip)
+            return args.ip in _guest_addresses(entity)
 
         return self._entities(args.datacenter, args.vmSearch, matches)
 
@@ -100,7 +99,8 @@ class SearchIndex(ManagedObject):
         def matches(entity: ManagedEntity) -> bool:
             if isinstance(entity, HostSystem):
                 return entity.name.lower() == wanted
-            return str(getattr(entity, "guest_hostname", "")).lower() == wanted
+            guest = entity.read("guest")
+            return guest is not None and (guest.hostName or "").lower() == wanted
 
         return self._entities(args.datacenter, args.vmSearch, matches)
 
@@ -119,6 +119,13 @@ class SearchIndex(ManagedObject):
 def _child(entity: ManagedEntity, name: str) -> ManagedEntity | None:
     plain = plain_name(name)
     return next((child for child in entity.children() if child.name == plain), None)
+
+
+def _guest_addresses(vm: ManagedEntity) -> set[str]:
+    guest = vm.read("guest")
+    if guest is None:
+        return set()
+    return {guest.ipAddress, *(address for nic in guest.net for address in nic.ipAddress)}
 
 
 def _first(entities: Iterator[ManagedEntity]) -> Ref | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from viaduct_lab.vcenter.core.kinds import on_start, on_stop
 from viaduct_lab.vcenter.kinds import vm_power
 from viaduct_lab.vcenter.kinds.virtual_machine import VirtualMachine
-from viaduct_lab.vcenter.vm import guests
+from viaduct_lab.vcenter.vm import guests, making
 from viaduct_lab.vcenter.vm.state import POWERED_OFF, POWERED_ON
 
 if TYPE_CHECKING:
     from viaduct_lab.vcenter.core.center import VCenter
+
+_THREADS = 24
 
 
 class GuestWatch:
@@ -44,6 +47,19 @@ class GuestWatch:
                     self._center.commit()
         finally:
             self._reading.discard(vm_id)
+
+
+@on_start(5)
+def make_room_for_blocking_work(center: VCenter) -> None:
+    """Many threads: a few long disk conversions must not hold up everybody else."""
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="blocking")
+    asyncio.get_running_loop().set_default_executor(pool)
+
+
+@on_start(45)
+async def clear_unfinished(center: VCenter) -> None:
+    """Remove machines that were being made when vCenter died."""
+    await making.remove_unfinished(center)
 
 
 @on_start(60)

@@ -9,7 +9,8 @@ from viaduct_lab.storage.errors import Exists
 from viaduct_lab.storage.files import Files
 from viaduct_lab.storage.paths import DatastorePath
 from viaduct_lab.vcenter.core import faults
-from viaduct_lab.vcenter.core.kinds import extend
+from viaduct_lab.vcenter.core.kinds import extend, on_start
+from viaduct_lab.vcenter.core.managed_entity import ManagedEntity
 from viaduct_lab.vcenter.core.types import vim
 from viaduct_lab.vcenter.kinds.datastore import Datastore
 from viaduct_lab.vcenter.kinds.folder import Folder
@@ -23,6 +24,7 @@ from viaduct_lab.vcenter.vm.state import POWERED_OFF
 from viaduct_lab.vcenter.vm.storage_service import blocking, files_of
 
 if TYPE_CHECKING:
+    from viaduct_lab.vcenter.core.center import VCenter
     from viaduct_lab.vcenter.core.context import Call
     from viaduct_lab.vcenter.core.tasks import TaskRun
 
@@ -207,3 +209,38 @@ def _settle(
     if folder is not None and folder is not machine.parent:
         machine.move_to(folder)
     machine.state_changed("runtime", "summary", "config", "datastore", "resourcePool", "layoutEx", "storage")
+
+
+async def evacuate(host: HostSystem) -> None:
+    """Move the running machines of a host that enters maintenance mode to others of its cluster.
+
+    A machine that no other host can run stays: then entering maintenance mode waits for it.
+    """
+    for machine in host.running_vms():
+        if isinstance(machine, VirtualMachine) and host.parent is not None:
+            async with machine.busy:
+                _leave(machine, host, host.parent)
+
+
+def _leave(machine: VirtualMachine, host: HostSystem, owner: ManagedEntity) -> None:
+    stores = frozenset(store.moid for store in machine.datastores())
+    try:
+        target = placing.place(machine.center, owner, stores, machine, leaving=host)
+    except vim.fault.NoCompatibleHost:
+        return
+    machine.host_moid = target.moid
+    machine.state_changed("runtime", "summary")
+    target.load_changed()
+    machine.center.events.post(
+        vim.event.DrsVmMigratedEvent,
+        machine,
+        f"DRS moved {machine.name} from {host.name} to {target.name}",
+        sourceHost=vim.event.HostEventArgument(name=host.name, host=host.ref),
+    )
+    machine.center.commit()
+
+
+@on_start(70)
+def offer_evacuation(center: VCenter) -> None:
+    """Let hosts that enter maintenance mode find :func:`evacuate`."""
+    center.services["evacuate_host"] = evacuate

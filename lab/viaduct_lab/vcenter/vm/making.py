@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from viaduct_lab.vcenter.vm.storage_service import blocking, files_of, parse_pat
 if TYPE_CHECKING:
     from viaduct_lab.vcenter.core.center import VCenter
     from viaduct_lab.vcenter.kinds.virtual_machine import VirtualMachine
+
+_UNFINISHED = "unfinished_machines"
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,40 @@ async def make_home(center: VCenter, name: str, wanted: str | None) -> Home:
 
 @asynccontextmanager
 async def cleared(center: VCenter, home: Home) -> AsyncIterator[None]:
-    """If the block fails, remove the folder that was made for the machine."""
+    """If the block fails, remove the folder that was made for the machine.
+
+    If vCenter dies in the block, its next start removes it (:func:`remove_unfinished`).
+    """
+    if home.made:
+        _note(center, home.folder, unfinished=True)
     try:
         yield
     except BaseException:
         if home.made:
             await blocking(_remove, center, home.folder)
         raise
+    finally:
+        if home.made:
+            _note(center, home.folder, unfinished=False)
+
+
+def _note(center: VCenter, folder: DatastorePath, *, unfinished: bool) -> None:
+    names = [name for name in json.loads(center.store.meta(_UNFINISHED) or "[]") if name != str(folder)]
+    if unfinished:
+        names.append(str(folder))
+    center.store.set_meta(_UNFINISHED, json.dumps(names))
+    center.commit()
+
+
+async def remove_unfinished(center: VCenter) -> None:
+    """Remove the folders of machines that were being made when vCenter died."""
+    from viaduct_lab.vcenter.kinds.virtual_machine import VirtualMachine
+
+    owned = {str(machine.folder) for machine in center.registry.of_kind(VirtualMachine)}
+    for name in json.loads(center.store.meta(_UNFINISHED) or "[]"):
+        if name not in owned:
+            await blocking(_remove, center, DatastorePath.parse(name))
+    center.store.set_meta(_UNFINISHED, "[]")
 
 
 def _remove(center: VCenter, folder: DatastorePath) -> None:

@@ -34,12 +34,13 @@ def place(
     owner: ManagedEntity,
     datastores: frozenset[str],
     machine: VirtualMachine | None = None,
+    leaving: HostSystem | None = None,
 ) -> HostSystem:
     """A host of the compute resource ``owner`` for a machine (None: a new one).
 
-    ``datastores``: moids that it must mount. Raises ``NoCompatibleHost``.
+    ``datastores``: moids that it must mount; ``leaving``: a host that will not do. Raises ``NoCompatibleHost``.
     """
-    candidates = [_candidate(host, machine) for host in hosts_of(owner)]
+    candidates = [_candidate(host, machine) for host in hosts_of(owner) if host is not leaving]
     rules = _rules(owner, machine)
     try:
         chosen = choose(candidates, datastores, rules, machine.host_moid if machine else None)

@@ -1,0 +1,1 @@
+"""The name under which Glance can load its own vSphere datastore store."""
