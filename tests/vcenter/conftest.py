@@ -10,7 +10,7 @@ import pytest
 from official_schema import problems
 from oslo_vmware import service as oslo_service
 from pyVim.connect import Disconnect, SmartConnect
-from pyVmomi import SoapAdapter
+from pyVmomi import SoapAdapter, vim
 
 from vcenter_server import PASSWORD, USER, VCenterProcess, fresh_vcenter, vcenter
 
@@ -57,21 +57,24 @@ def _official() -> Iterator[None]:
 Connect = Callable[..., Any]
 
 
+def _login(server: VCenterProcess) -> Any:
+    return SmartConnect(
+        host=server.host,
+        port=server.port,
+        user=USER,
+        pwd=PASSWORD,
+        sslContext=server.client_context(),
+    )
+
+
 @pytest.fixture
 def connect() -> Iterator[Connect]:
     """``connect(server)`` gives a pyVmomi ServiceInstance, logged in; it is logged out afterwards."""
     made: list[Any] = []
 
     def open_session(server: VCenterProcess) -> Any:
-        instance = SmartConnect(
-            host=server.host,
-            port=server.port,
-            user=USER,
-            pwd=PASSWORD,
-            sslContext=server.client_context(),
-        )
-        made.append(instance)
-        return instance
+        made.append(_login(server))
+        return made[-1]
 
     yield open_session
     for instance in made:
@@ -81,7 +84,19 @@ def connect() -> Iterator[Connect]:
             continue
 
 
+_shared: list[Any] = []
+
+
 @pytest.fixture
-def si(vcenter: VCenterProcess, connect: Connect) -> Any:
-    """A pyVmomi session on the shared server."""
-    return connect(vcenter)
+def si(vcenter: VCenterProcess) -> Any:
+    """A pyVmomi session on the shared server, which the tests share as long as it lives."""
+    if not _shared or _is_logged_out(_shared[0]):
+        _shared[:] = [_login(vcenter)]
+    return _shared[0]
+
+
+def _is_logged_out(instance: Any) -> bool:
+    try:
+        return instance.content.sessionManager.currentSession is None
+    except vim.fault.NotAuthenticated:
+        return True

@@ -19,7 +19,7 @@ from viaduct_lab.vcenter.core.center import VCenter
 from viaduct_lab.vcenter.core.types import vim
 from viaduct_lab.vcenter.kinds.virtual_machine import VirtualMachine
 from viaduct_lab.vcenter.server import open_center
-from viaduct_lab.vcenter.vm import guests
+from viaduct_lab.vcenter.vm import guests, making
 
 
 class FakeRuntime:
@@ -346,3 +346,20 @@ def test_snapshot_of_a_running_guest_leaves_its_disk_in_place(play: Play, tmp_pa
         assert [p.name for p in folder.iterdir()] == ["viaduct-appliance-one"]
 
     play(scenario)
+
+
+def test_half_made_machine_is_cleared_at_the_next_start(play: Play, tmp_path: Path) -> None:
+    """A vCenter that dies in the middle of a clone leaves a folder that nobody owns."""
+    folder = tmp_path / "datastores" / "management-ds" / "half"
+
+    async def dies(center: VCenter, runtime: FakeRuntime) -> None:
+        home = await making.make_home(center, "half", "[management-ds]")
+        making.note_unfinished(center, home.folder, True)
+        (folder / "half.vmdk").write_text("x")
+
+    async def starts(center: VCenter, runtime: FakeRuntime) -> None:
+        assert [p.name for p in folder.parent.iterdir()] == ["viaduct-appliance-one"]
+
+    play(dies)
+    assert folder.exists()
+    play(starts)

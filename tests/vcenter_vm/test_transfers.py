@@ -175,3 +175,81 @@ def test_uploaded_disk_is_copied_flat(lab: Lab, tmp_path: Path, subformat: str) 
     lab.wait(copied)
     assert lab.local("[compute-ds] up/flat-flat.vmdk").read_bytes() == content
     lab.wait(lab.content.fileManager.DeleteDatastoreFile_Task("[compute-ds] up", lab.datacenter))
+
+
+OVF = """<?xml version="1.0"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
+ xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
+ xmlns:vssd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData"
+ xmlns:vmw="http://www.vmware.com/schema/ovf">
+ <References><File ovf:id="f1" ovf:href="disk1.vmdk" ovf:size="123"/></References>
+ <DiskSection><Disk ovf:diskId="d1" ovf:fileRef="f1" ovf:capacity="1"
+  ovf:capacityAllocationUnits="byte * 2^20"/><Disk ovf:diskId="d2" ovf:capacity="1048576"/></DiskSection>
+ <NetworkSection><Network ovf:name="nat"/></NetworkSection>
+ <VirtualSystem ovf:id="appliance"><Name>appliance</Name>
+  <OperatingSystemSection ovf:id="96" vmw:osType="debian12_64Guest"/>
+  <ProductSection ovf:class="net"><Product>Thing</Product><Version>2</Version>
+   <Property ovf:key="ip" ovf:type="string" ovf:userConfigurable="true"/></ProductSection>
+  <VirtualHardwareSection>
+   <System><vssd:VirtualSystemType>vmx-19</vssd:VirtualSystemType></System>
+   <Item><rasd:InstanceID>1</rasd:InstanceID><rasd:ResourceType>3</rasd:ResourceType>
+    <rasd:VirtualQuantity>2</rasd:VirtualQuantity></Item>
+   <Item><rasd:InstanceID>2</rasd:InstanceID><rasd:ResourceType>4</rasd:ResourceType>
+    <rasd:AllocationUnits>byte * 2^30</rasd:AllocationUnits>
+    <rasd:VirtualQuantity>1</rasd:VirtualQuantity></Item>
+   <Item><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceType>6</rasd:ResourceType>
+    <rasd:ResourceSubType>VirtualSCSI</rasd:ResourceSubType></Item>
+   <Item><rasd:InstanceID>4</rasd:InstanceID><rasd:ResourceType>17</rasd:ResourceType>
+    <rasd:Parent>3</rasd:Parent><rasd:AddressOnParent>0</rasd:AddressOnParent>
+    <rasd:HostResource>ovf:/disk/d1</rasd:HostResource></Item>
+   <Item><rasd:InstanceID>5</rasd:InstanceID><rasd:ResourceType>17</rasd:ResourceType>
+    <rasd:Parent>3</rasd:Parent><rasd:AddressOnParent>1</rasd:AddressOnParent>
+    <rasd:HostResource>ovf:/disk/d2</rasd:HostResource></Item>
+   <Item><rasd:InstanceID>6</rasd:InstanceID><rasd:ResourceType>10</rasd:ResourceType>
+    <rasd:ResourceSubType>VmxNet3</rasd:ResourceSubType><rasd:Connection>nat</rasd:Connection></Item>
+   <vmw:Config vmw:key="firmware" vmw:value="efi"/>
+  </VirtualHardwareSection>
+ </VirtualSystem>
+</Envelope>"""
+
+
+def test_ovf_import(lab: Lab, tmp_path: Path) -> None:
+    manager, pool = lab.content.ovfManager, lab.cluster().resourcePool
+    offered = manager.ParseDescriptor(OVF, vim.OvfManager.ParseDescriptorParams())
+    assert ([n.name for n in offered.network], offered.defaultEntityName) == (["nat"], "appliance")
+    mapping = vim.OvfManager.NetworkMapping(name="nat", network=lab.network("external"))
+    params = vim.OvfManager.CreateImportSpecParams(
+        entityName="thing",
+        diskProvisioning="thin",
+        networkMapping=[mapping],
+        propertyMapping=[vim.KeyValue(key="net.ip", value="10.0.0.9")],
+    )
+    result = manager.CreateImportSpec(OVF, pool, lab.datastore(), params)
+    assert result.error == []
+    (item,) = result.fileItem
+    lease = lab.lease_ready(pool.ImportVApp(result.importSpec, lab.datacenter.vmFolder))
+    assert lease.state == "ready", lease.error
+    urls = {url.importKey: url.url for url in lease.info.deviceUrl}
+    content = os.urandom(MIB)
+    stream = vmdk(tmp_path, content, "streamOptimized")
+    assert lab.http("POST", url_path(urls[item.deviceId]), stream)[0] == 201
+    lease.HttpNfcLeaseComplete()
+    machine = lease.info.entity
+    config = machine.config
+    assert (config.name, config.firmware, config.version) == ("thing", "efi", "vmx-19")
+    assert (config.hardware.numCPU, config.hardware.memoryMB) == (2, 1024)
+    assert [d.capacityInBytes for d in disks(machine)] == [MIB, MIB]
+    assert lab.flat(disks(machine)[0]).read_bytes() == content
+    assert machine.network == [lab.network("external")]
+    assert config.vAppConfig.property[0].value == "10.0.0.9"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("<", "well-formed"), ("<Envelope/>", "VirtualSystem"), ("<!DOCTYPE x><x/>", "entities")],
+)
+def test_bad_ovf(lab: Lab, text: str, reason: str) -> None:
+    params = vim.OvfManager.CreateImportSpecParams(entityName="x")
+    pool, store = lab.cluster().resourcePool, lab.datastore()
+    result = lab.content.ovfManager.CreateImportSpec(text, pool, store, params)
+    assert reason in result.error[0].msg

@@ -238,7 +238,8 @@ class PretendCloud:
         present: dict[tuple[str, str], list[str]] = {
             ("compute-ds", ""): ["viaduct_base", *self.servers],
             ("compute-ds", "viaduct_base"): sorted(self.cache),
-            ("shared-ds", "openstack_glance"): list(self.images),
+            ("shared-ds", ""): ["openstack_glance_c1"],
+            ("shared-ds", "openstack_glance_c1"): list(self.images),
         }
         if self.broken == "file stays":
             present["compute-ds", ""] += [f"{i}.lck" for i in self.content]

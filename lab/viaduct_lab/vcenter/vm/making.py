@@ -96,7 +96,7 @@ async def cleared(center: VCenter, home: Home) -> AsyncIterator[None]:
     If vCenter dies in the block, its next start removes it (:func:`remove_unfinished`).
     """
     if home.made:
-        _note(center, home.folder, unfinished=True)
+        note_unfinished(center, home.folder, True)
     try:
         yield
     except BaseException:
@@ -105,11 +105,13 @@ async def cleared(center: VCenter, home: Home) -> AsyncIterator[None]:
         raise
     finally:
         if home.made:
-            _note(center, home.folder, unfinished=False)
+            note_unfinished(center, home.folder, False)
 
 
-def _note(center: VCenter, folder: DatastorePath, *, unfinished: bool) -> None:
-    names = [name for name in json.loads(center.store.meta(_UNFINISHED) or "[]") if name != str(folder)]
+def note_unfinished(center: VCenter, folder: DatastorePath, unfinished: bool) -> None:
+    """Remember, beyond the death of vCenter, that a folder belongs to a machine being made (or no more)."""
+    known = json.loads(center.store.meta(_UNFINISHED) or "[]")
+    names = [name for name in known if name != str(folder)]
     if unfinished:
         names.append(str(folder))
     center.store.set_meta(_UNFINISHED, json.dumps(names))

@@ -38,7 +38,8 @@ def place(
 ) -> HostSystem:
     """A host of the compute resource ``owner`` for a machine (None: a new one).
 
-    ``datastores``: moids that it must mount; ``leaving``: a host that will not do. Raises ``NoCompatibleHost``.
+    ``datastores``: moids that it must mount; ``leaving``: a host that will not do.
+    Raises ``NoCompatibleHost``.
     """
     candidates = [_candidate(host, machine) for host in hosts_of(owner) if host is not leaving]
     rules = _rules(owner, machine)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from viaduct.errors import VCenterError
 from viaduct.services.verify.run import Run
 
-GLANCE_DIRECTORY = "openstack_glance"
-"""Where Glance's vSphere store puts images (its default)."""
+GLANCE_DIRECTORIES = "openstack_glance*"
+"""Where Glance's vSphere stores put images: the default name, with a suffix of the deployment's choice."""
 
 NOVA_CACHE = "*_base"
 """Folders of Nova's image cache: a prefix of the deployment's choice, then its default name."""
@@ -65,12 +64,10 @@ def _files(run: Run, ids: tuple[str, ...]) -> list[str]:
     for datastore in _compute_datastores(run):
         found += [f"[{datastore}] {e}" for e in run.inventory.entries(run.site, datastore, "", patterns)]
     store = run.site.image_datastore
-    try:
-        images = run.inventory.entries(run.site, store, GLANCE_DIRECTORY, patterns)
-    except VCenterError:
-        # The site may keep Glance's images elsewhere; what is not there is not left.
-        images = ()
-    return found + [f"[{store}] {GLANCE_DIRECTORY}/{e}" for e in images]
+    for directory in run.inventory.entries(run.site, store, "", (GLANCE_DIRECTORIES,)):
+        images = run.inventory.entries(run.site, store, directory, patterns)
+        found += [f"[{store}] {directory}/{e}" for e in images]
+    return found
 
 
 def _compute_datastores(run: Run) -> tuple[str, ...]:
