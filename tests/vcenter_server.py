@@ -17,6 +17,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ from viaduct_lab.config import ClusterLayout, InventoryLayout, PortGroupLayout, 
 USER = "administrator@vsphere.local"
 PASSWORD = "secret"
 START_SECONDS = 20.0
+BYTECODE = Path(tempfile.gettempdir()) / "viaduct-tests-bytecode"
+"""Compiled modules of the server, so that it starts in half the time; outside of the source tree."""
 LAB = Path(__file__).parents[1] / "lab"
 # Python 3.13 verifies strictly: a CA names its key usage and key, a certificate the key that signed it.
 _CA_USAGE = x509.KeyUsage(
@@ -76,7 +79,12 @@ class VCenterProcess:
     def start(self) -> None:
         """Start and wait until it serves."""
         self.config.save(self.config_file)
-        environment = {**os.environ, "PYTHONPATH": f"{LAB}:{os.environ.get('PYTHONPATH', '')}"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{LAB}:{os.environ.get('PYTHONPATH', '')}",
+            "PYTHONPYCACHEPREFIX": str(BYTECODE),
+        }
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with self.log_file.open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "viaduct_lab.vcenter", "--config", str(self.config_file)],

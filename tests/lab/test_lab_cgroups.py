@@ -6,6 +6,7 @@ import pytest
 
 from viaduct_lab.guests import cgroups
 from viaduct_lab.guests.cgroups import Layout, Limits
+from viaduct_lab.guests.launcher import delegated_scope
 
 HYBRID = """\
 tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0
@@ -38,6 +39,24 @@ def test_detect_hybrid():
 
 def test_detect_unified():
     assert cgroups.detect(UNIFIED) == Layout(unified=True, mounts={"": Path("/sys/fs/cgroup")})
+
+
+@pytest.mark.parametrize(
+    ("unified", "own", "scope"),
+    [
+        (
+            True,
+            "0::/system.slice/viaduct-ab12-vm-1-0f0f0f.scope\n",
+            "system.slice/viaduct-ab12-vm-1-0f0f0f.scope",
+        ),
+        (True, "0::/user.slice/user-0.slice/session-3.scope\n", None),
+        (True, "0::/system.slice/viaduct-cd34-vm-1-0f0f0f.scope\n", None),
+        (True, "0::/\n", None),
+        (False, "5:memory:/\n0::/\n", None),
+    ],
+)
+def test_the_scope_that_systemd_delegated(unified, own, scope):
+    assert delegated_scope(Layout(unified, {}), own, "viaduct-ab12") == scope
 
 
 GIB = 1 << 30

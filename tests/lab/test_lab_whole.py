@@ -81,6 +81,7 @@ def lab(machine, image):
     lab("start", "--image", str(image))
     yield lab
     lab("purge")
+    assert not lab.paths.root.exists()
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def find(connection, kind, name):
 
 
 @pytest.fixture(scope="module")
-def node(lab, key, ssh, image):
+def node(lab, key, ssh, image, tmp_path_factory):
     """A node cloned from the appliance's template and switched on: (VM's name, management address)."""
     connection = lab.connect()
     try:
@@ -109,7 +110,8 @@ def node(lab, key, ssh, image):
         assert template is not None
         assert template.config.template
         bench = Bench(
-            lab.paths.root / "unused", "none", lab.record.management_network, lab.record.external_network, (),
+            tmp_path_factory.mktemp("unused"), "none",
+            lab.record.management_network, lab.record.external_network, (),
             key.with_suffix(".pub").read_text().strip(),
         )  # fmt: skip
         clone(connection, template, bench)

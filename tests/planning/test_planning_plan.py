@@ -68,33 +68,39 @@ TABLE = [
     ("whole", observed(vm(), **WHOLE), (), []),  # type: ignore[arg-type]
     (
         "old state",
-        observed(vm(), digest="old", answers=True, registered=True, verified=True),
+        observed(vm(), digest="old", answers=True, registered=True),
         (),
         ["apply-state", "wait-services", "verify"],
+    ),
+    (
+        "unit not running",
+        observed(vm(), answers=True, registered=True, verified=True),
+        (),
+        ["apply-state", "wait-services"],
     ),
     (
         "powered off",
         observed(vm("poweredOff"), registered=True, verified=True),
         (),
-        ["power-on-node", "wait-node", "apply-state", "wait-services", "verify"],
+        ["power-on-node", "wait-node", "apply-state", "wait-services"],
     ),
     (
         "suspended",
         observed(vm("suspended"), registered=True, verified=True),
         (),
-        ["power-on-node", "wait-node", "apply-state", "wait-services", "verify"],
+        ["power-on-node", "wait-node", "apply-state", "wait-services"],
     ),
     (
         "does not answer",
         observed(vm(), registered=True, verified=True),
         (),
-        ["wait-node", "apply-state", "wait-services", "verify"],
+        ["wait-node", "apply-state", "wait-services"],
     ),
     (
         "service down",
         observed(vm(), **WHOLE),  # type: ignore[arg-type]
         ("nova-compute@node1",),
-        ["apply-state", "wait-services", "verify"],
+        ["wait-services"],
     ),
 ]
 

@@ -131,18 +131,24 @@ def test_tickets_admit_one_request(center: Any) -> None:
     assert redeem(other, "PUT", url) is None
 
 
-def test_a_failed_transaction_changes_nothing(center: Any) -> None:
+def test_an_object_that_cannot_be_saved_does_not_hold_up_the_others(center: Any) -> None:
     folder = Folder.create(center, center.root_folder, "broken", "datacenter")
     center.commit()
     folder.name = "renamed"
     folder.dirty()
     folder.custom_values = {1: object()}  # type: ignore[dict-item]
+    other = Folder.create(center, center.root_folder, "sound", "datacenter")
     with pytest.raises(TypeError):
         center.commit()
+    saved = {moid: state for moid, _, state in center.store.objects()}
+    assert saved[folder.moid]["name"] == "broken"
+    assert saved[other.moid]["name"] == "sound"
     folder.custom_values = {}
+    folder.dirty()
     center.commit()
     saved = {moid: state for moid, _, state in center.store.objects()}
     assert saved[folder.moid]["name"] == "renamed"
+    center.registry.remove(other)
     center.registry.remove(folder)
     center.commit()
     assert folder.moid not in {moid for moid, _, _ in center.store.objects()}
@@ -165,6 +171,22 @@ def test_exclusive_tasks_wait_for_each_other(center: Any) -> None:
 
     asyncio.run(run())
     assert order == ["a begins", "a ends", "b begins", "b ends"]
+
+
+def test_a_task_whose_result_has_no_xml_form_fails(center: Any) -> None:
+    async def run() -> Any:
+        async def body(_: Any) -> object:
+            return object()
+
+        ref = center.tasks.start(None, center.root_folder, "Rename_Task", body)
+        task = center.registry.get(ref._moId)
+        while not task.finished:
+            await asyncio.sleep(0.01)
+        return task.info
+
+    info = asyncio.run(run())
+    assert info.state == "error"
+    assert isinstance(info.error, vmodl.fault.SystemError)
 
 
 def test_a_broken_configuration_is_told(tmp_path: Path) -> None:

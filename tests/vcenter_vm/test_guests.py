@@ -277,6 +277,17 @@ def test_power_operations(play: Play) -> None:
     play(scenario)
 
 
+def test_destroying_a_suspended_guest_ends_it(play: Play) -> None:
+    async def scenario(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = await node(center)
+        await do(machine, "PowerOnVM_Task")
+        await do(machine, "SuspendVM_Task")
+        await do(machine, "Destroy_Task")
+        assert runtime.states == {}
+
+    play(scenario)
+
+
 def test_changes_reach_the_running_guest(play: Play) -> None:
     async def scenario(center: VCenter, runtime: FakeRuntime) -> None:
         machine = await node(center)

@@ -147,3 +147,30 @@ def test_second_switch(lab: Lab) -> None:
     assert made.host == [lab.cluster().host[0]]
     lab.wait(switch.Destroy_Task())
     assert "second" not in {n.name for n in lab.datacenter.network}
+
+
+def test_ports_of_machines_made_at_the_same_time(lab: Lab, group: Any) -> None:
+    folder, pool = lab.datacenter.vmFolder, lab.cluster().resourcePool
+
+    def spec(number: int) -> Any:
+        return vim.vm.ConfigSpec(
+            name=f"vm{number}",
+            memoryMB=64,
+            files=vim.vm.FileInfo(vmPathName="[compute-ds]"),
+            deviceChange=[lab.adapter("tenant")],
+        )
+
+    tasks = [folder.CreateVM_Task(spec(number), pool) for number in range(6)]
+    machines = [lab.wait(task) for task in tasks]
+    assert len({adapters(machine)[0].backing.port.portKey for machine in machines}) == 6
+
+
+def test_snapshot_whose_group_has_gone(lab: Lab) -> None:
+    group = lab.wait(lab.switch.CreateDVPortgroup_Task(group_spec("passing", 7)))
+    machine = lab.create("vm", lab.adapter("passing"))
+    lab.wait(machine.CreateSnapshot_Task("s", "", False, False))
+    (nic,) = adapters(machine)
+    lab.reconfigure(machine, Change(operation="remove", device=nic))
+    lab.wait(group.Destroy_Task())
+    lab.wait(machine.RevertToCurrentSnapshot_Task())
+    assert (len(adapters(machine)), list(machine.network)) == (1, [])

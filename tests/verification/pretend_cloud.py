@@ -63,16 +63,19 @@ class PretendCloud:
     def network_segment(self, network: str) -> int | None:
         return 4000 if self.broken == "segment" else self.vlan
 
-    def purge(self, prefix: str, report: Callable[[str], None]) -> None:
+    def purge(self, prefix: str, report: Callable[[str], None]) -> tuple[str, ...]:
         self.calls.append(f"purge {prefix}")
         if self.broken == "purge" and len(self.calls) > 1:
             raise CloudError("OpenStack could not remove the project: gone fishing")
+        images: list[str] = []
         for project in [p for p in self.projects if p.startswith(prefix)]:
             self.projects.remove(project)
+            images += self.images
             for things in (self.servers, self.machines, self.volumes, self.images, self.networks):
                 things.clear()
             report(f"removed project {project}")
         self.flavors = {n: s for n, s in self.flavors.items() if not n.startswith(prefix)}
+        return tuple(images)
 
     def close(self) -> None:
         self.closed = True

@@ -71,6 +71,7 @@ def test_what_is_wrong_is_found_told_and_cleaned_up(broken: str, check: str, sai
     assert failure.value.sentence.startswith(f"Verification failed at '{check}': ")
     assert said in failure.value.sentence
     assert pretend.projects == []
+    assert pretend.cache == set()
     assert pretend.closed
 
 

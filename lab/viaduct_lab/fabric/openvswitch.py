@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -125,11 +126,21 @@ class OpenVSwitch:
         )  # fmt: skip
         self._await(control, self._switch_lock, "ovs-vswitchd")
 
-    def _await(self, appears: Path, lock: Path, daemon: str) -> None:
+    def _await(self, path: Path, lock: Path, daemon: str) -> None:
+        """Wait until ``daemon`` accepts connections on its socket (the file is there a moment earlier)."""
         deadline = time.monotonic() + _READY_SECONDS
-        while not appears.exists():
+        while not _accepts(path):
             if time.monotonic() >= deadline or not processes.is_held(lock):
                 processes.send(lock, signal.SIGKILL)
-                tail = (self._directory / f"{daemon}.log").read_text(errors="replace")[-500:].strip()
-                raise CommandError((daemon,), tail or "did not start")
+                log = (self._directory / f"{daemon}.log").read_text(errors="replace")
+                raise CommandError((daemon,), log[-500:].strip() or "did not start")
             time.sleep(0.01)
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -216,13 +216,20 @@ def own_place(lab_group: str) -> tuple[cgroups.Layout, str]:
     guest's group goes inside it, and the launcher makes room by moving to a group beside.
     """
     layout = cgroups.machine_layout()
-    own = Path("/proc/self/cgroup").read_text().strip().removeprefix("0::/")
-    if not layout.unified or not own.endswith(".scope") or lab_group not in own:
+    scope = delegated_scope(layout, Path("/proc/self/cgroup").read_text(), lab_group)
+    if scope is None:
         return layout, lab_group
-    aside = layout.mounts[""] / own / "launcher"
+    aside = layout.mounts[""] / scope / "launcher"
     aside.mkdir(exist_ok=True)
     (aside / "cgroup.procs").write_text("0")
-    return layout, own
+    return layout, scope
+
+
+def delegated_scope(layout: cgroups.Layout, own: str, lab_group: str) -> str | None:
+    """The scope that systemd gave this launcher, from the text of ``/proc/self/cgroup``; None without one."""
+    path = own.strip().removeprefix("0::/")
+    unit = path.rpartition("/")[2]
+    return path if layout.unified and unit.startswith(f"{lab_group}-") and unit.endswith(".scope") else None
 
 
 def _namespace_pids(pid: int) -> list[str]:

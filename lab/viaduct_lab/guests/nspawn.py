@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -328,7 +329,8 @@ def _scope(group: str, vm_id: str) -> tuple[str, ...]:
     """Where systemd runs the machine, groups are asked of it, not made behind its back."""
     if not Path("/run/systemd/system").is_dir() or not cgroups.machine_layout().unified:
         return ()
-    unit = f"{group}-{vm_id}"
+    # A name of its own each time: systemd may not have forgotten the last one yet.
+    unit = f"{group}-{vm_id}-{secrets.token_hex(3)}"
     return (
         "systemd-run",
         "--scope",

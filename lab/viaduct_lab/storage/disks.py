@@ -28,27 +28,10 @@ from viaduct_lab.storage.convert import (
     to_stream_optimized,
 )
 from viaduct_lab.storage.descriptor import Descriptor, Extent
+from viaduct_lab.storage.disk_info import DiskInfo
 from viaduct_lab.storage.errors import Exists, InvalidDisk, NotFound
 from viaduct_lab.storage.paths import DatastorePath, Datastores
 from viaduct_lab.storage.sparse import copy_file, occupied, occupied_tree
-
-
-@dataclass(frozen=True)
-class DiskInfo:
-    """A disk as found. ``kind``: ``flat``, ``sparse`` (uploaded, hosted sparse) or ``system``.
-
-    ``capacity`` and ``used`` in bytes; ``parent`` is the hint of a child disk.
-    """
-
-    path: DatastorePath
-    kind: str
-    capacity: int
-    used: int
-    thin: bool
-    eager: bool
-    uuid: str
-    adapter: str
-    parent: str | None
 
 
 @dataclass(frozen=True)

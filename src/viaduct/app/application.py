@@ -101,9 +101,11 @@ class ViaductApplication:
         return self._settings.cloud_dir(name)
 
     def load_request(self, spec_file: Path | None) -> SpecRequest:
+        if spec_file is None:
+            return SpecRequest()
         from viaduct.documents.spec import load_spec
 
-        return load_spec(spec_file) if spec_file else SpecRequest()
+        return load_spec(spec_file)
 
     def dump_spec(self, spec: CloudSpec, *, portable: bool) -> str:
         from viaduct.documents.spec import dump_spec

@@ -13,8 +13,6 @@ from rich.text import Text
 
 from viaduct.model.event import Event, EventKind
 
-_NARROW = 110
-
 
 class Live:
     """Use as a context manager; :meth:`take` is the sink."""
@@ -26,7 +24,7 @@ class Live:
         self._event_began = 0.0
         self._next = ""
         self._progress = ""
-        self._spinner = Spinner("dots" if self._console.encoding.startswith("utf") else "line")
+        self._frames = Spinner("dots" if self._console.encoding.startswith("utf") else "line").frames
         self._live = RichLive(self, console=self._console, refresh_per_second=6, transient=True)
 
     def __enter__(self) -> Self:
@@ -67,17 +65,23 @@ class Live:
     def __rich__(self) -> Group | Text:
         if self._event is None:
             return Text("")
-        seconds = int(time.monotonic() - self._event_began)
+        now = time.monotonic()
         line = Text.assemble(
-            f"{self._event.position:>2}/{self._event.total} ",
+            (self._frames[int(now * 8) % len(self._frames)], "cyan"),
+            f" {self._event.position:>2}/{self._event.total} ",
             (self._event.title, "bold"),
-            f" — {seconds} s",
+            f" — {int(now - self._event_began)} s",
             (f" — next: {_lower(self._next)}" if self._next else "", "dim"),
-            (f"   (in all {_clock(time.monotonic() - self._began)})", "dim"),
+            no_wrap=True,
+            overflow="ellipsis",
         )
-        self._spinner.update(text=line)
-        detail = Text(f"      {self._progress}"[:_NARROW], style="dim", no_wrap=True, overflow="ellipsis")
-        return Group(self._spinner, detail)
+        detail = Text(
+            f"        {_clock(now - self._began)} in all   {self._progress}",
+            style="dim",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+        return Group(line, detail)
 
     def _above(self, mark: str, style: str, event: Event, text: str) -> None:
         if not self._console.encoding.startswith("utf"):

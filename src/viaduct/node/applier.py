@@ -71,8 +71,8 @@ class SshNodeApplier:
     def apply(self, node: Node, host_key: str, state: NodeState, report: Report) -> None:
         """Apply ``state``; ``report`` gets a line for each thing done.
 
-        Raises NodeApplyFailed with the failed part and its output, NodeUnreachable when the connection breaks (the
-        agent then ends by itself, and applying again completes).
+        Raises NodeApplyFailed with the failed part and its output, NodeUnreachable when the connection breaks
+        (the agent then ends by itself, and applying again completes).
         """
         follower = _Follower(node, report)
         result = self._transport.stream(
@@ -138,7 +138,7 @@ def _failure(node: Node, event: dict[str, Any]) -> NodeApplyFailed:
     look = f"journalctl -u {unit}" if unit else "journalctl -p warning -b"
     return NodeApplyFailed(
         f"Node {node.name}, stage {event['wave']}: {event['text']}.",
-        f"Read the lines above; on the node, '{look}' shows more. Running again continues where this stopped.",
+        f"Read the lines above; on the node, '{look}' shows more. Running again continues from there.",
         detail=str(event["detail"]),
     )
 

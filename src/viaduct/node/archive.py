@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import shlex
 import tarfile
 from collections.abc import Mapping
 from importlib import resources
@@ -13,34 +14,48 @@ from typing import Any
 
 from viaduct.model.node_state import File, NodeState, Wave
 
-BOOTSTRAP = (
-    "import io,sys,tarfile;"
-    "data=sys.stdin.buffer.read();"
-    "source=tarfile.open(fileobj=io.BytesIO(data)).extractfile('agent.py').read();"
-    "exec(compile(source,'viaduct-agent','exec'),{'__name__':'__main__','ARCHIVE':data})"
-)
-"""Python that runs the agent out of the archive on standard input: one command, nothing left behind."""
+MODULES = ("output", "commands", "records", "units", "files", "waves", "redaction", "main")
+"""The agent's modules, each after those that it imports."""
+
+BOOTSTRAP = """\
+import io, sys, tarfile, types
+data = sys.stdin.buffer.read()
+tar = tarfile.open(fileobj=io.BytesIO(data))
+package = sys.modules["agent"] = types.ModuleType("agent")
+package.__path__ = []
+for name in tar.extractfile("agent/modules").read().decode().split():
+    module = sys.modules["agent." + name] = types.ModuleType("agent." + name)
+    source = tar.extractfile("agent/" + name + ".py").read()
+    exec(compile(source, "viaduct-agent/" + name + ".py", "exec"), module.__dict__)
+sys.modules["agent.main"].start(sys.argv[1:], data)
+"""
+"""Python that runs the agent out of the archive on standard input:
+
+one command, nothing left behind on the node.
+"""
 
 
-def command(action: str) -> str:
-    """The shell command for ``action`` of the agent; its standard input is an archive."""
-    return f'exec /usr/bin/python3 -I -c "{BOOTSTRAP}" {action}'
+def command(*arguments: str, python: str = "/usr/bin/python3") -> str:
+    """The shell command that runs the agent with ``arguments``; its standard input is an archive."""
+    return f"exec {shlex.join((python, '-I', '-c', BOOTSTRAP, *arguments))}"
 
 
 def agent_archive() -> bytes:
     """An archive with nothing but the agent."""
-    return _pack({"agent.py": _agent()})
+    return _pack(_agent())
 
 
 def state_archive(state: NodeState) -> bytes:
     """The archive of a state: equal states give equal bytes."""
     contents = {f"content/{_sha256(file)}": file.content for file in state.files}
     manifest = json.dumps(_manifest(state), sort_keys=True).encode()
-    return _pack({"agent.py": _agent(), "manifest.json": manifest, **contents})
+    return _pack({**_agent(), "manifest.json": manifest, **contents})
 
 
-def _agent() -> bytes:
-    return resources.files(__package__ or "viaduct.node").joinpath("agent.py").read_bytes()
+def _agent() -> dict[str, bytes]:
+    sources = resources.files("viaduct.node.agent")
+    members = {f"agent/{name}.py": sources.joinpath(f"{name}.py").read_bytes() for name in MODULES}
+    return {**members, "agent/modules": " ".join(MODULES).encode()}
 
 
 def _sha256(file: File) -> str:

@@ -64,13 +64,16 @@ class CloudTenancy:
             return None
         return int(found.provider_segmentation_id)
 
-    def purge(self, prefix: str, report: Report) -> None:
-        """Remove all projects whose name starts with ``prefix``, all that is in them, and such flavors."""
+    def purge(self, prefix: str, report: Report) -> tuple[str, ...]:
+        """Remove all projects whose name starts with ``prefix``, all that is in them, and such flavors; the
+        ids of the images among it.
+        """
+        images: list[str] = []
         with told_as("look for leftovers of verifications"):
             projects = [p for p in self._admin.identity.projects() if p.name.startswith(prefix)]
         for project in projects:
             with told_as(f"remove what project {project.name} holds"):
-                self._empty(project.id)
+                images += self._empty(project.id)
             with told_as(f"remove project {project.name}"):
                 for user in self._admin.identity.users(name=project.name):
                     self._admin.identity.delete_user(user)
@@ -80,6 +83,7 @@ class CloudTenancy:
             for flavor in self._admin.compute.flavors(is_public=None):
                 if flavor.name.startswith(prefix):
                     self._admin.compute.delete_flavor(flavor)
+        return tuple(images)
 
     def close(self) -> None:
         """Close all connections."""
@@ -87,7 +91,7 @@ class CloudTenancy:
             tenant.close()
         self._admin.close()
 
-    def _empty(self, project: str) -> None:
+    def _empty(self, project: str) -> list[str]:
         compute, volume, network = self._admin.compute, self._admin.block_storage, self._admin.network
         servers = list(compute.servers(all_projects=True, project_id=project))
         for server in servers:
@@ -102,7 +106,8 @@ class CloudTenancy:
                 volume.reset_volume_status(one, "error", "detached", "none")
             volume.delete_volume(one)
         self._gone("volumes", lambda: volume.volumes(all_projects=True, project_id=project))
-        for image in self._admin.image.images(owner=project):
+        images = [image.id for image in self._admin.image.images(owner=project)]
+        for image in images:
             self._admin.image.delete_image(image)
         for port in network.ports(project_id=project):
             network.delete_port(port)
@@ -110,6 +115,7 @@ class CloudTenancy:
             network.delete_network(net)
         for group in network.security_groups(project_id=project):
             network.delete_security_group(group)
+        return images
 
     def _gone(self, what: str, remaining: Callable[[], Any]) -> None:
         deadline = time.monotonic() + _GONE_TIMEOUT

@@ -50,12 +50,12 @@ def plan(desired: Desired, observed: Observed, services_down: tuple[str, ...] = 
         )
     # All nodes are brought up first, then configured: cloning and booting of one overlaps none of another.
     steps += [step for node in spec.nodes for step in _bring_up(node, desired, observed)]
-    steps += [step for node in spec.nodes for step in _configure(node, desired, observed, services_down)]
+    steps += [step for node in spec.nodes for step in _configure(node, desired, observed)]
     steps += _catalog(desired, observed)
     if steps or services_down:
         steps.append(_wait_services(spec, services_down))
-    if desired.verify and (steps or not _is_verified(desired, observed)):
-        reason = _why_verify(desired, observed)
+    if desired.verify and not _is_verified(desired, observed):
+        reason = _why_verify(observed)
         steps.append(Step(VERIFY, spec.name, "Verify the cloud as a tenant", reason))
     return Plan(spec.name, tuple(steps))
 
@@ -100,18 +100,15 @@ def _bring_up(node: Node, desired: Desired, observed: Observed) -> Iterator[Step
         yield Step(WAIT_NODE, node.name, f"Wait for {node.name}", "it does not answer yet")
 
 
-def _configure(
-    node: Node, desired: Desired, observed: Observed, services_down: tuple[str, ...]
-) -> Iterator[Step]:
+def _configure(node: Node, desired: Desired, observed: Observed) -> Iterator[Step]:
     applied = observed.node_digests.get(node.name)
     if node.name in observed.nodes and applied == desired.node_digests[node.name]:
-        if node.name not in observed.reachable or not services_down:
-            return
-        reason = f"services are down: {', '.join(services_down)}"
-    elif node.name in observed.nodes and node.name not in observed.reachable:
+        return
+    if node.name in observed.nodes and node.name not in observed.reachable:
         reason = "its state is not known"
     else:
-        reason = "its state differs" if applied else "it has no state yet"
+        # A node tells no digest, too, when a unit or a file is not as its state says.
+        reason = "its state differs" if applied else "it is not wholly in its state"
     yield Step(APPLY_STATE, node.name, f"Configure {node.name}", reason)
 
 
@@ -132,7 +129,5 @@ def _is_verified(desired: Desired, observed: Observed) -> bool:
     return observed.verified == incarnation(desired.cloud, observed.nodes)
 
 
-def _why_verify(desired: Desired, observed: Observed) -> str:
-    if observed.verified is None:
-        return "it was never verified"
-    return "other steps touch it" if _is_verified(desired, observed) else "it has changed since"
+def _why_verify(observed: Observed) -> str:
+    return "it was never verified" if observed.verified is None else "it has changed since"

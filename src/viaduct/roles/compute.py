@@ -82,7 +82,8 @@ def _settings(cloud: Cloud, cluster: ComputeCluster) -> Sections:
             "host": host,
             "state_path": state,
             "compute_driver": DRIVER,
-            # A plain distributed switch has neither DHCP nor metadata: a guest learns everything from its config drive.
+            # A plain distributed switch has neither DHCP nor metadata: a guest learns everything from its
+            # config drive.
             "force_config_drive": True,
             "mkisofs_cmd": "genisoimage",
             "flat_injected": False,

@@ -7,11 +7,11 @@ import json
 
 from viaduct.model.cloud import SERVICES, Cloud, Node
 from viaduct.model.node_state import File, OneShot, Unit, Wave
-from viaduct.roles import onnode
-from viaduct.roles.ini import Section
+from viaduct.roles import ini, onnode
+from viaduct.roles.ini import Section, Sections
 from viaduct.roles.locations import DATABASE_PORT, LOOPBACK, cache_server, listen_address
 from viaduct.roles.service_config import config_file
-from viaduct.roles.state import BASE, DATA, INFRASTRUCTURE, RoleState
+from viaduct.roles.state import INFRASTRUCTURE, RoleState
 
 UNIT = "mariadb.service"
 CONFIG = "/etc/mysql/mariadb.conf.d/90-viaduct.cnf"
@@ -31,25 +31,36 @@ _RIGHTS = (
 
 SCHEMAS = OneShot(
     name="make database accounts and schemas",
-    command=f"{onnode.SYSTEM_PYTHON} {onnode.DATABASE} apply",
-    probe=f"{onnode.SYSTEM_PYTHON} {onnode.DATABASE} applied",
+    # Starting what is starting waits for it.
+    command=f"systemctl start {UNIT} && {onnode.SYSTEM_PYTHON} {onnode.DATABASE} apply",
+    probe=f"systemctl is-active --quiet {UNIT} && {onnode.SYSTEM_PYTHON} {onnode.DATABASE} applied",
     timeout=300,
 )
 
 
 _DATA = "/var/lib/mysql"
-# Made beside and moved in with the part last that the probe looks at, so that an interruption leaves nothing half made.
-DATA_DIRECTORY = OneShot(
-    name="make the database's data directory",
-    command=(
-        f"set -e; rm -rf {_DATA}.new; "
-        f"mariadb-install-db --user=mysql --datadir={_DATA}.new --skip-test-db --auth-root-authentication-method=socket; "
-        f"cd {_DATA}.new; for part in *; do test $part = mysql || mv -f $part {_DATA}/; done; "
-        f"mv mysql {_DATA}/; cd /; rm -rf {_DATA}.new; chown mysql:mysql {_DATA}"
-    ),
-    probe=f"test -d {_DATA}/mysql",
-    timeout=120,
-)
+# Made beside and moved in with the part last that tells whether it is there: an interruption leaves nothing
+# half made.
+_INSTALL = f"""\
+#!/bin/sh
+# Make MariaDB's system tables unless they are there.
+set -eu
+test -d {_DATA}/mysql && exit 0
+rm -rf {_DATA}.new
+mariadb-install-db --user=mysql --datadir={_DATA}.new --skip-test-db --auth-root-authentication-method=socket
+cd {_DATA}.new
+for part in *; do test "$part" = mysql || mv -f "$part" {_DATA}/; done
+mv mysql {_DATA}/
+cd /
+rm -rf {_DATA}.new
+chown mysql:mysql {_DATA}
+"""
+INSTALL = f"{onnode.DIRECTORY}/install-database"
+_DROP_IN: Sections = {
+    "Unit": {"StartLimitIntervalSec": 0},
+    # As root ("+"), before everything else that the unit does.
+    "Service": {"ExecStartPre": f"+{INSTALL}", "Restart": "on-failure"},
+}
 
 
 def render(cloud: Cloud, node: Node) -> RoleState:
@@ -63,25 +74,25 @@ def render(cloud: Cloud, node: Node) -> RoleState:
     return RoleState(
         files=(
             config_file(cloud, CONFIG, {"mariadbd": _settings(cloud, node)}, group="mysql", restarts=(UNIT,)),
+            File(INSTALL, _INSTALL.encode(), mode=0o755),
+            File(f"/etc/systemd/system/{UNIT}.d/viaduct.conf", ini.render(_DROP_IN, separator="=").encode()),
             File("/etc/viaduct/accounts.sql", _accounts(cloud).encode(), mode=0o600),
             File("/etc/viaduct/database.json", (json.dumps(wanted, indent=2) + "\n").encode(), mode=0o600),
             onnode.program(onnode.DATABASE),
         ),
         waves=(
-            Wave(BASE, one_shots=(DATA_DIRECTORY,)),
-            Wave(INFRASTRUCTURE, units=(Unit(UNIT),)),
-            Wave(DATA, one_shots=(SCHEMAS,)),
+            # One wave: schemas are loaded while the message broker, which takes its time, still starts.
+            Wave(INFRASTRUCTURE, units=(Unit(UNIT),), one_shots=(SCHEMAS,)),
         ),
     )
 
 
 def migration(service: str, databases: tuple[str, ...], command: str) -> OneShot:
-    """Bring a service's schema to the revision that the image's programs want; skipped when it is there already."""
-    current = " && ".join(f"{onnode.SYSTEM_PYTHON} {onnode.DATABASE} current {name}" for name in databases)
+    """Bring a service's schema to the revision that the image's programs want, unless it is there already."""
     return OneShot(
         name=f"migrate the database of {service}",
         command=f"setpriv --reuid={service} --regid={service} --init-groups --reset-env -- {command}",
-        probe=current,
+        probe=f"{onnode.SYSTEM_PYTHON} {onnode.DATABASE} current {' '.join(databases)}",
         timeout=1800,
     )
 
@@ -108,12 +119,16 @@ def _settings(cloud: Cloud, node: Node) -> Section:
 
 
 def _accounts(cloud: Cloud) -> str:
-    """Accounts by the hash of their password, so that the file tells nobody how to log in. Can be run again."""
+    """Accounts by the hash of their password, so that the file tells nobody how to log in.
+
+    Can be run again.
+    """
     host = LOOPBACK if len(cloud.spec.nodes) == 1 else "%"
     lines = []
     for service in SERVICES:
         user = f"'{service}'@'{host}'"
-        secret = f"IDENTIFIED VIA mysql_native_password USING '{_hash(cloud.secret(f'{service}_database_password'))}'"
+        password = _hash(cloud.secret(f"{service}_database_password"))
+        secret = f"IDENTIFIED VIA mysql_native_password USING '{password}'"
         lines.append(f"CREATE USER IF NOT EXISTS {user} {secret};")
         lines.append(f"ALTER USER {user} {secret};")
         for database, owner in DATABASES.items():

@@ -9,7 +9,7 @@ from viaduct.model.node_state import File, OneShot, Unit, Wave
 from viaduct.roles import onnode
 from viaduct.roles.database import migration
 from viaduct.roles.ini import Sections, merge
-from viaduct.roles.locations import ENDPOINTS, IDENTITY, internal_url, public_url
+from viaduct.roles.locations import CATALOG, IDENTITY, internal_url, public_url
 from viaduct.roles.service_config import cache, config_file, database, general
 from viaduct.roles.state import DATA, RoleState
 from viaduct.roles.state import IDENTITY as IDENTITY_WAVE
@@ -75,7 +75,10 @@ def _settings(cloud: Cloud, node: Node) -> Sections:
 
 
 def _keys(cloud: Cloud, directory: str, secret: str) -> tuple[File, ...]:
-    """A key repository: 0 is staged, the highest number is the primary key. Keystone looks at it anew at each use."""
+    """A key repository:
+
+    0 is staged, the highest number is the primary key. Keystone looks at it anew at each use.
+    """
     return tuple(
         File(
             f"/etc/keystone/{directory}/{index}",
@@ -104,7 +107,7 @@ def _records(cloud: Cloud) -> str:
                 "public": public_url(cloud, endpoint),
                 "internal": internal_url(cloud, endpoint),
             }
-            for endpoint in ENDPOINTS
+            for endpoint in CATALOG
         ],
     }
     return json.dumps(records, indent=2) + "\n"

@@ -35,10 +35,14 @@ STORE = "vsphere"
 
 
 def render(cloud: Cloud, node: Node) -> RoleState:
-    """The API with one store. Raises SpecError if the vCenter's port is not 443, which the store cannot be told."""
-    if cloud.site.vcenter.port != 443:
+    """The API with one store.
+
+    Raises SpecError if the vCenter's port is not 443, which the store cannot be told.
+    """
+    port = cloud.site.vcenter.port
+    if port != 443:
         raise SpecError(
-            f"Glance's vSphere store reaches a vCenter on port 443 only, and the site says {cloud.site.vcenter.port}.",
+            f"Glance's vSphere store reaches a vCenter on port 443 only, but the site says {port}.",
             "Make the vCenter answer on port 443.",
         )
     command = f"{VENV}/bin/glance-manage --config-file {CONFIG} db_sync"

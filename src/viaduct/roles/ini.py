@@ -16,8 +16,8 @@ Sections = Mapping[str, Section]
 def literal(text: str) -> str:
     r"""``text`` as an oslo.config value that is read back unchanged.
 
-    oslo.config substitutes ``$name``, takes ``\$`` for a plain dollar, and strips blanks and one pair of quotes
-    around a value. Raises ``ValueError`` for line breaks, which no value can hold.
+    oslo.config substitutes ``$name``, takes ``\$`` for a plain dollar, and strips blanks and one pair of
+    quotes around a value. Raises ``ValueError`` for line breaks, which no value can hold.
     """
     if "\n" in text or "\r" in text:
         raise ValueError("a value of a configuration file cannot hold a line break")

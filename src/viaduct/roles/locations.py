@@ -39,6 +39,12 @@ VOLUME = Endpoint("cinder", "block-storage", "OpenStack Block Storage", 8776, "/
 
 ENDPOINTS = (IDENTITY, PLACEMENT, IMAGE, COMPUTE, NETWORK, VOLUME)
 
+# Clients from before the official service types (old Terraform providers) look for Cinder under this one.
+LEGACY_VOLUME = Endpoint("cinderv3", "volumev3", "OpenStack Block Storage", VOLUME.port, VOLUME.path)
+
+CATALOG = (*ENDPOINTS, LEGACY_VOLUME)
+"""What the catalog holds: keystone first, all APIs, and other names of theirs."""
+
 
 def public_url(cloud: Cloud, endpoint: Endpoint) -> str:
     """The URL that tenants use."""
@@ -51,7 +57,10 @@ def internal_url(cloud: Cloud, endpoint: Endpoint) -> str:
 
 
 def address_of(cloud: Cloud, node: Node, role: str) -> str:
-    """Where ``node`` reaches ``role``: on itself by loopback, else on the first node that has it. Raises SpecError if none has."""
+    """Where ``node`` reaches ``role``:
+
+    on itself by loopback, else on the first node that has it. Raises SpecError if none has.
+    """
     if role in node.roles:
         return LOOPBACK
     for other in cloud.spec.nodes:

@@ -10,7 +10,7 @@ from viaduct.model.cloud import Cloud, Node
 from viaduct.model.node_state import File, Unit, Wave
 from viaduct.roles import ini
 from viaduct.roles.locations import LOOPBACK, MESSAGING_PORT, listen_address
-from viaduct.roles.state import DATA, RoleState, header
+from viaduct.roles.state import INFRASTRUCTURE, RoleState, header
 
 UNIT = "rabbitmq-server.service"
 USER = "openstack"
@@ -49,8 +49,7 @@ def render(cloud: Cloud, node: Node) -> RoleState:
                 restarts=restarts,
             ),
         ),
-        # Not among the first: nothing needs it before the services do, and it starts slowly.
-        waves=(Wave(DATA, units=(Unit(UNIT),)),),
+        waves=(Wave(INFRASTRUCTURE, units=(Unit(UNIT),)),),
     )
 
 

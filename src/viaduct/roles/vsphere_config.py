@@ -26,7 +26,10 @@ def compute_host(cluster: ComputeCluster) -> str:
 
 
 def compute_id(cloud: Cloud, cluster: ComputeCluster) -> str:
-    """Nova's identifier of the compute node that stands for a cluster: the same whenever and wherever it is rendered."""
+    """Nova's identifier of the compute node that stands for a cluster:
+
+    the same whenever and wherever it is rendered.
+    """
     site = cloud.site
     name = "/".join((site.vcenter.host, site.datacenter, cluster.cluster, cloud.spec.name))
     return str(uuid.uuid5(_NAMESPACE, name))
@@ -35,7 +38,8 @@ def compute_id(cloud: Cloud, cluster: ComputeCluster) -> str:
 def datastore_regex(datastores: tuple[str, ...]) -> str:
     """An expression that matches just these names.
 
-    A dollar in a name becomes a class of one character: oslo.config reads a backslash before a dollar as its own.
+    A dollar in a name becomes a class of one character: oslo.config reads a backslash before a dollar as its
+    own.
     """
     names = (re.escape(name).replace(r"\$", "[$]") for name in datastores)
     return f"^({'|'.join(names)})$"

@@ -65,5 +65,6 @@ def exports(values: dict[str, str]) -> str:
 
 
 def client_command(arguments: tuple[str, ...]) -> list[str]:
-    """The upstream command-line client's argument vector."""
-    return [sys.executable, "-m", "openstackclient.shell", *arguments]
+    """The upstream command-line client's argument vector; the client calls itself by ``argv[0]``."""
+    start = "import sys; sys.argv[0] = 'openstack'; from openstackclient.shell import main; sys.exit(main())"
+    return [sys.executable, "-c", start, *arguments]

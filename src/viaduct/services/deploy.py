@@ -69,7 +69,10 @@ def _look(
         tools.records.save(site.spec, tools.site_file, lab=tools.lab)
         cloud = assemble(tools, site.spec)
         learn_secrets(run.redact, cloud)
-        found.append((_plan(tools, site, cloud, verify=verify), cloud))
+        seen = _plan(tools, site, cloud, verify=verify)
+        for needed in seen.plan.steps:
+            report(f"to do: {needed.title} ({needed.reason})")
+        found.append((seen, cloud))
 
     run.perform(OBSERVE_AGAIN if again else OBSERVE, look)
     return found[-1]

@@ -101,31 +101,49 @@ class Store:
     # transactions ---------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Write all that has been marked, in one transaction."""
+        """Write all that has been marked, in one transaction.
+
+        An object that cannot be saved (a programming mistake) keeps its earlier row and does not hold up the
+        others; its exception is raised when these are written.
+        """
         if not (self._dirty or self._gone or self._meta or self._events):
             return
-        dirty, gone, meta, events = self._dirty, self._gone, self._meta, self._events
-        rows = [
-            (obj.moid, obj.type_name, json.dumps(obj.save(), separators=(",", ":"))) for obj in dirty.values()
-        ]
+        rows, broken = self._rows()
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:
-            db.executemany("DELETE FROM object WHERE moid = ?", [(moid,) for moid in gone])
-            db.executemany(
-                "INSERT INTO object VALUES (?, ?, ?) ON CONFLICT (moid) DO UPDATE SET state = excluded.state",
-                rows,
-            )
-            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(meta.items()))
-            db.executemany("INSERT OR REPLACE INTO event VALUES (?, ?)", events)
-            if self._events_below:
-                db.execute("DELETE FROM event WHERE key < ?", (self._events_below,))
+            self._write(rows)
             db.execute("COMMIT")
         except BaseException:
             db.execute("ROLLBACK")
             raise
         self._dirty, self._gone, self._meta, self._events = {}, set(), {}, []
         self._events_below = 0
+        if broken is not None:
+            raise broken
+
+    def _rows(self) -> tuple[list[tuple[str, str, str]], Exception | None]:
+        rows: list[tuple[str, str, str]] = []
+        broken: Exception | None = None
+        for obj in self._dirty.values():
+            try:
+                rows.append((obj.moid, obj.type_name, json.dumps(obj.save(), separators=(",", ":"))))
+            except Exception as error:
+                error.add_note(f"while saving {obj}")
+                broken = error
+        return rows, broken
+
+    def _write(self, rows: list[tuple[str, str, str]]) -> None:
+        db = self._db
+        db.executemany("DELETE FROM object WHERE moid = ?", [(moid,) for moid in self._gone])
+        db.executemany(
+            "INSERT INTO object VALUES (?, ?, ?) ON CONFLICT (moid) DO UPDATE SET state = excluded.state",
+            rows,
+        )
+        db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(self._meta.items()))
+        db.executemany("INSERT OR REPLACE INTO event VALUES (?, ?)", self._events)
+        if self._events_below:
+            db.execute("DELETE FROM event WHERE key < ?", (self._events_below,))
 
     def close(self) -> None:
         """Write what is left and close the database."""

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from viaduct_lab.vcenter.core import faults
+from viaduct_lab.vcenter.core import codec, faults
 from viaduct_lab.vcenter.core.context import Call
 from viaduct_lab.vcenter.core.managed_entity import ManagedEntity
 from viaduct_lab.vcenter.core.managed_object import ManagedObject
@@ -166,24 +166,32 @@ class Tasks:
         begin = loop.time()
         task.update(state="running", startTime=self._center.now())
         self._center.commit()
-        run = TaskRun(task)
-        outcome: dict[str, Any]
-        try:
-            run.check_cancelled()
-            self._center.injected.raise_if_ordered(method, in_task=True)
-            outcome = {"state": "success", "result": await body(run), "progress": None}
-        except faults.MethodFault as fault:
-            outcome = {"state": "error", "error": fault}
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            traceback.print_exc(file=sys.stderr)
-            outcome = {"state": "error", "error": faults.system_error(error)}
+        outcome = await self._outcome(TaskRun(task), method, body)
         rest = self._center.config.task_seconds - (loop.time() - begin)
         if rest > 0:
             await asyncio.sleep(rest)
         task.update(completeTime=self._center.now(), **outcome)
         self._center.commit()
+
+    async def _outcome(self, run: TaskRun, method: str, body: Body) -> dict[str, Any]:
+        """Run the body; the fields of ``TaskInfo`` that tell how it ended."""
+        try:
+            run.check_cancelled()
+            self._center.injected.raise_if_ordered(method, in_task=True)
+            result = await body(run)
+            declared = support.GetWsdlMethod("urn:vim25", method).info.methodResult
+            if isinstance(result, list) and not isinstance(result, support.Array):
+                result = declared(result)
+            if result is not None:
+                codec.dump(result)  # a result without an XML form must not get into TaskInfo
+            return {"state": "success", "result": result, "progress": None}
+        except faults.MethodFault as fault:
+            return {"state": "error", "error": fault}
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            return {"state": "error", "error": faults.system_error(error)}
 
     def _prune(self) -> None:
         for moid in list(self._order):

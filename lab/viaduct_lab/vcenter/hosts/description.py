@@ -67,27 +67,14 @@ def hardware_summary(hardware: HostHardware, host_uuid: str) -> Any:
 
 def hardware_info(hardware: HostHardware, host_uuid: str, name: str) -> Any:
     """``HostHardwareInfo``."""
-    per_package = hardware.threads // hardware.packages
-    hertz = hardware.cpu_mhz * 1_000_000
-    packages = [
-        vim.host.CpuPackage(
-            index=index,
-            vendor="intel",
-            hz=hertz,
-            busHz=100_000_000,
-            description=_CPU_MODEL,
-            threadId=list(range(index * per_package, (index + 1) * per_package)),
-            cpuFeature=[],
-        )
-        for index in range(hardware.packages)
-    ]
+    packages = _packages(hardware)
     return vim.host.HardwareInfo(
         systemInfo=vim.host.SystemInfo(vendor="Viaduct", model="Lab host", uuid=host_uuid, serialNumber=name),
         cpuInfo=vim.host.CpuInfo(
             numCpuPackages=hardware.packages,
             numCpuCores=hardware.cores,
             numCpuThreads=hardware.threads,
-            hz=hertz,
+            hz=hardware.cpu_mhz * 1_000_000,
         ),
         cpuPkg=packages,
         memorySize=hardware.memory_bytes,
@@ -106,6 +93,22 @@ def hardware_info(hardware: HostHardware, host_uuid: str, name: str) -> Any:
         ),
         smcPresent=False,
     )
+
+
+def _packages(hardware: HostHardware) -> list[Any]:
+    per_package = hardware.threads // hardware.packages
+    return [
+        vim.host.CpuPackage(
+            index=index,
+            vendor="intel",
+            hz=hardware.cpu_mhz * 1_000_000,
+            busHz=100_000_000,
+            description=_CPU_MODEL,
+            threadId=list(range(index * per_package, (index + 1) * per_package)),
+            cpuFeature=[],
+        )
+        for index in range(hardware.packages)
+    ]
 
 
 def config_info(ref: Ref, address: str, host_uuid: str, hardware: HostHardware, storage: Any) -> Any:
@@ -219,7 +222,29 @@ def storage_device(host_uuid: str, datastore_names: list[str], send_targets: tup
     )
     iscsi = _iscsi_adapter(host_uuid, send_targets)
     disks = [_disk(name) for name in datastore_names]
-    paths = [
+    return vim.host.StorageDeviceInfo(
+        hostBusAdapter=[block, iscsi],
+        scsiLun=disks,
+        scsiTopology=vim.host.ScsiTopology(
+            adapter=[
+                vim.host.ScsiTopology.Interface(
+                    key="key-vim.host.ScsiTopology.Interface-vmhba0",
+                    adapter=block.key,
+                    target=_paths(disks),
+                ),
+                vim.host.ScsiTopology.Interface(
+                    key="key-vim.host.ScsiTopology.Interface-vmhba64",
+                    adapter=iscsi.key,
+                    target=[],
+                ),
+            ]
+        ),
+        softwareInternetScsiEnabled=True,
+    )
+
+
+def _paths(disks: list[Any]) -> list[Any]:
+    return [
         vim.host.ScsiTopology.Target(
             key=f"key-vim.host.ScsiTopology.Target-vmhba0:0:{index}",
             target=index,
@@ -231,25 +256,6 @@ def storage_device(host_uuid: str, datastore_names: list[str], send_targets: tup
         )
         for index, disk in enumerate(disks)
     ]
-    return vim.host.StorageDeviceInfo(
-        hostBusAdapter=[block, iscsi],
-        scsiLun=disks,
-        scsiTopology=vim.host.ScsiTopology(
-            adapter=[
-                vim.host.ScsiTopology.Interface(
-                    key="key-vim.host.ScsiTopology.Interface-vmhba0",
-                    adapter=block.key,
-                    target=paths,
-                ),
-                vim.host.ScsiTopology.Interface(
-                    key="key-vim.host.ScsiTopology.Interface-vmhba64",
-                    adapter=iscsi.key,
-                    target=[],
-                ),
-            ]
-        ),
-        softwareInternetScsiEnabled=True,
-    )
 
 
 def _disk(datastore: str) -> Any:

@@ -107,7 +107,7 @@ class DistributedVirtualPortgroup(Network):
                     found.append((machine, adapter))
         return found
 
-    def connect(self, port: Any, owner: str, adapter_key: int, taken: set[str]) -> None:
+    def connect(self, port: Any, owner: str, taken: set[str]) -> None:
         """Give an adapter of the machine ``owner`` a port; completes ``port`` (a PortConnection).
 
         ``taken``: ports given to its other adapters just now. Raises a fault when there is none.

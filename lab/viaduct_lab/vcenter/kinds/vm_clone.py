@@ -18,7 +18,7 @@ from viaduct_lab.vcenter.kinds.resource_pool import ResourcePool
 from viaduct_lab.vcenter.kinds.virtual_machine import VirtualMachine
 from viaduct_lab.vcenter.vm import clone_plan, disk_work, editing, layout, making, placing, settings
 from viaduct_lab.vcenter.vm.clone_plan import Destination, DiskCopy
-from viaduct_lab.vcenter.vm.disk_actions import DestroyDisk
+from viaduct_lab.vcenter.vm.disk_actions import ChildDisk, CreateDisk, DestroyDisk
 from viaduct_lab.vcenter.vm.edits import Edit
 from viaduct_lab.vcenter.vm.making import Home
 from viaduct_lab.vcenter.vm.snapshot_tree import file_name
@@ -130,7 +130,7 @@ async def _make(
 
 
 def _creates(action: Any) -> bool:
-    return type(action).__name__ in ("CreateDisk", "ChildDisk")
+    return isinstance(action, CreateDisk | ChildDisk)
 
 
 def _copied(machine: VirtualMachine, source: VmState, home: Home) -> VmState:

@@ -83,7 +83,7 @@ async def register_vm(folder: Folder, call: Call, args: Any, task: TaskRun) -> R
     state.hardware.template = bool(args.asTemplate)
     moid = center.registry.new_moid(VirtualMachine.moid_prefix)
     machine = VirtualMachine(center, moid, name, folder.moid, state)
-    networks.bind(center, moid, state.devices)
+    networks.release(state.devices)
     pool = None if args.asTemplate else making.pool_of(center, args.pool)
     stores = frozenset(store.moid for store in machine.datastores())
     if pool is not None:

@@ -10,6 +10,7 @@ from viaduct_lab.storage.paths import DatastorePath
 from viaduct_lab.vcenter.core.kinds import extend
 from viaduct_lab.vcenter.core.types import vim
 from viaduct_lab.vcenter.kinds import datastore as datastores
+from viaduct_lab.vcenter.kinds import vm_power
 from viaduct_lab.vcenter.kinds.virtual_machine import VirtualMachine
 from viaduct_lab.vcenter.vm import disk_work
 from viaduct_lab.vcenter.vm.locking import locked
@@ -32,12 +33,19 @@ async def destroy(machine: VirtualMachine, call: Call, args: Any, task: TaskRun)
 async def remove(machine: VirtualMachine) -> None:
     """Out of the inventory, then the files: a crash between leaves files, never a machine without."""
     center = machine.center
+    await _stop_suspended(machine)
     disks, plain, stores = machine.disk_paths(), machine.plain_files(), machine.datastores()
     center.events.post(vim.event.VmRemovedEvent, machine, f"Removed {machine.name} from the inventory")
     center.registry.remove(machine)
     await blocking(_delete_files, files_of(center), machine.folder, disks, list(plain))
     for store in stores:
         store.touched()
+
+
+async def _stop_suspended(machine: VirtualMachine) -> None:
+    """A suspended guest is frozen, not gone: its processes have to end."""
+    if machine.is_guest:
+        await vm_power.stop(machine)
 
 
 def _delete_files(
@@ -69,6 +77,7 @@ def _refuse_on(machine: VirtualMachine) -> None:
 async def unregister(machine: VirtualMachine, call: Call, args: Any) -> None:
     """Take the machine out of the inventory and keep its files."""
     _refuse_on(machine)
+    await _stop_suspended(machine)
     machine.center.events.post(
         vim.event.VmRemovedEvent, machine, f"Removed {machine.name} from the inventory"
     )

@@ -185,6 +185,7 @@ async def revert_to(machine: VirtualMachine, node: Node) -> None:
     machine.state.extra = dict(node.frozen.extra)
     machine.state.settings = copy.deepcopy(node.frozen.settings)
     machine.state.devices = snapshot_disks.after_revert(node, done)
+    networks.release(machine.state.devices)
     networks.bind(machine.center, machine.moid, machine.state.devices)
     machine.snapshots.current = node.moid
     await _changed(machine)

@@ -16,7 +16,7 @@ from viaduct_lab.vcenter.kinds.dvs_portgroup import DistributedVirtualPortgroup
 from viaduct_lab.vcenter.kinds.folder import Folder
 from viaduct_lab.vcenter.kinds.host_system import HostSystem
 from viaduct_lab.vcenter.kinds.virtual_machine import VirtualMachine
-from viaduct_lab.vcenter.vm import editing, edits, layout, making, networks, settings
+from viaduct_lab.vcenter.vm import editing, edits, layout, making, settings
 from viaduct_lab.vcenter.vm.state import Hardware, VmState
 from viaduct_lab.vcenter.vm.storage_service import blocking, files_of
 
@@ -67,7 +67,6 @@ async def make_template(
         edit = edits.apply_changes(
             machine.state.devices, _devices(center, disk), await editing.context(machine)
         )
-        networks.bind(center, machine.moid, edit.devices)
         known = {action.key: await blocking(files.disks.info, disk) for action in edit.actions}  # type: ignore[union-attr]
         machine.state.devices = edit.devices
         machine.complete_disks(known)

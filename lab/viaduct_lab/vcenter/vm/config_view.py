@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from viaduct_lab.storage.paths import DatastorePath
-from viaduct_lab.vcenter.core.types import vim
+from viaduct_lab.vcenter.core.types import support, vim
 from viaduct_lab.vcenter.vm import guest_ids
 from viaduct_lab.vcenter.vm.layout import Device
 from viaduct_lab.vcenter.vm.state import VmState
+
+_OPTIONAL = support.F_OPTIONAL
 
 
 def vmx_path(state: VmState) -> DatastorePath:
@@ -58,13 +60,10 @@ def hardware(state: VmState, devices: list[Device] | None = None) -> Any:
     return vim.vm.VirtualHardware(
         numCPU=known.cpus,
         numCoresPerSocket=known.cores_per_socket,
-        autoCoresPerSocket=False,
         memoryMB=known.memory_mb,
         virtualICH7MPresent=False,
         virtualSMCPresent=False,
         device=state.devices if devices is None else devices,
-        motherboardLayout="i440bxHostBridge",
-        simultaneousThreads=1,
     )
 
 
@@ -175,9 +174,12 @@ def config_info(state: VmState, name: str, datastore_urls: list[tuple[str, str]]
 
 def capability(state: VmState) -> Any:
     """The property ``capability``: what may be done to the machine."""
-    names = {info.name: info for info in vim.vm.Capability._GetPropertyList()}
-    denied = {"recordReplaySupported", "secureBootSupported", "s1AcpiManagementSupported"}
-    flags = {
-        name: name not in denied for name, info in names.items() if info.type is bool and not info.flags & 4
+    denied = {
+        "recordReplaySupported",
+        "secureBootSupported",
+        "s1AcpiManagementSupported",
+        "featureRequirementSupported",
+        "vendorDeviceGroupSupported",
     }
-    return vim.vm.Capability(**flags, featureRequirementSupported=False, vendorDeviceGroupSupported=False)
+    required = (i for i in vim.vm.Capability._GetPropertyList() if i.type is bool and not i.flags & _OPTIONAL)
+    return vim.vm.Capability(**{info.name: info.name not in denied for info in required})

@@ -9,7 +9,10 @@ from viaduct_lab.storage.paths import DatastorePath
 
 @dataclass(frozen=True)
 class CreateDisk:
-    """Make an empty disk of ``capacity`` bytes for the device with ``key``."""
+    """Make an empty disk of ``capacity`` bytes for the device with ``key``.
+
+    ``replace``: a disk of that path is deleted first.
+    """
 
     key: int
     path: DatastorePath
@@ -17,6 +20,7 @@ class CreateDisk:
     thin: bool
     eager: bool
     adapter: str
+    replace: bool = False
 
 
 @dataclass(frozen=True)

@@ -44,11 +44,10 @@ def add(edit: Edit, disk: Device, change: Any, index: int) -> None:
         edit.actions.append(ChildDisk(disk.key, path, source, capacity))
     elif change.fileOperation in ("create", "replace") or named is None:
         path = named or _free_path(edit, backing)
-        if change.fileOperation == "replace":
-            edit.actions.append(DestroyDisk(path))
-        elif path in edit.named():
+        replace = change.fileOperation == "replace"
+        if path in edit.named() and not replace:
             raise vim.fault.FileAlreadyExists(file=str(path), msg=f"The file {path} already exists.")
-        edit.actions.append(_create(edit, disk, path, capacity, index))
+        edit.actions.append(_create(edit, disk, path, capacity, index, replace=replace))
     else:
         path = named
         if any(_named(d.backing) == path for d in edit.devices if isinstance(d, _d.VirtualDisk)):
@@ -97,7 +96,9 @@ def remove(edit: Edit, disk: Device, spec: Any) -> None:
         edit.actions.append(DestroyDisk(path))
 
 
-def _create(edit: Edit, disk: Device, path: DatastorePath, capacity: int, index: int) -> CreateDisk:
+def _create(
+    edit: Edit, disk: Device, path: DatastorePath, capacity: int, index: int, *, replace: bool = False
+) -> CreateDisk:
     if capacity <= 0:
         raise _invalid(index, "capacityInKB", "the new disk has no size.")
     backing = disk.backing
@@ -108,6 +109,7 @@ def _create(edit: Edit, disk: Device, path: DatastorePath, capacity: int, index:
         bool(backing.thinProvisioned),
         bool(backing.eagerlyScrub),
         _adapter(edit, disk),
+        replace,
     )
 
 

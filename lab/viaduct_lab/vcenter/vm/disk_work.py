@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from viaduct_lab.storage.disks import DiskInfo
+from viaduct_lab.storage.disk_info import DiskInfo
 from viaduct_lab.storage.errors import NotFound, StorageError
 from viaduct_lab.storage.files import Files
 from viaduct_lab.storage.paths import DatastorePath
@@ -56,6 +56,8 @@ def _perform(files: Files, action: Action, made: list[DatastorePath]) -> None:
     match action:
         case CreateDisk():
             _folder(files, action.path)
+            if action.replace:
+                discard(files, [action.path])
             options = {"thin": action.thin, "eager": action.eager}
             disks.create(action.path, action.capacity, adapter=action.adapter, **options)
             made.append(action.path)

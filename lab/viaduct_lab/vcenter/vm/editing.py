@@ -20,7 +20,7 @@ from viaduct_lab.vcenter.vm import (
     vmx,
 )
 from viaduct_lab.vcenter.vm.config_view import vmx_path
-from viaduct_lab.vcenter.vm.disk_actions import CreateDisk
+from viaduct_lab.vcenter.vm.disk_actions import ChildDisk, CreateDisk
 from viaduct_lab.vcenter.vm.edits import Edit, EditContext, apply_changes
 from viaduct_lab.vcenter.vm.state import POWERED_ON
 from viaduct_lab.vcenter.vm.storage_service import blocking, files_of, parse_path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 async def plan(machine: VirtualMachine, spec: Any, devices: Sequence[Any] | None = None) -> Edit:
-    """The device edit that ``spec`` asks for; nothing is changed yet, but ports are chosen.
+    """The device edit that ``spec`` asks for; nothing is changed yet.
 
     ``devices``: the list to start from (the machine's own one if None).
     """
@@ -40,7 +40,7 @@ async def plan(machine: VirtualMachine, spec: Any, devices: Sequence[Any] | None
         _check_files(machine, change, index)
     edit = apply_changes(start, spec.deviceChange, await context(machine))
     if edit.adapters_changed or devices is not None:
-        networks.bind(machine.center, machine.moid, edit.devices)
+        networks.check(machine.center, edit.devices)
     for action in edit.actions:
         store = datastore_named(machine.center, action.path.datastore)
         if isinstance(action, CreateDisk) and not action.thin:
@@ -107,7 +107,12 @@ async def reconfigure(machine: VirtualMachine, spec: Any) -> None:
     known = await blocking(disk_work.perform, files_of(machine.center), edit.actions)
     machine.require_alive()
     before = guests.guestinfo(machine.state.extra)
-    commit(machine, spec, edit, known)
+    try:
+        commit(machine, spec, edit, known)
+    except BaseException:
+        made = [action.path for action in edit.actions if isinstance(action, CreateDisk | ChildDisk)]
+        await blocking(disk_work.discard, files_of(machine.center), made)
+        raise
     machine.state_changed("config", "summary", "guest", "layoutEx", "storage", "network")
     machine.changed("datastore", "resourceConfig")
     if spec.name:
@@ -121,7 +126,9 @@ async def reconfigure(machine: VirtualMachine, spec: Any) -> None:
 
 
 def commit(machine: VirtualMachine, spec: Any, edit: Edit, known: dict[int, Any]) -> None:
-    """Take over a planned edit whose files are done. Does not tell anyone."""
+    """Take over a planned edit whose files are done, and take ports. Does not tell anyone."""
+    if edit.adapters_changed:
+        networks.bind(machine.center, machine.moid, edit.devices)
     machine.state.devices = edit.devices
     machine.complete_disks(known)
     settings.apply(machine.state, spec)

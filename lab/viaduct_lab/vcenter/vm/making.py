@@ -16,7 +16,7 @@ from viaduct_lab.vcenter.kinds.datastore import datastore_named
 from viaduct_lab.vcenter.kinds.folder import Folder
 from viaduct_lab.vcenter.kinds.host_system import HostSystem
 from viaduct_lab.vcenter.kinds.resource_pool import ResourcePool
-from viaduct_lab.vcenter.vm import editing, placing
+from viaduct_lab.vcenter.vm import editing, networks, placing
 from viaduct_lab.vcenter.vm.storage_service import blocking, files_of, parse_path
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ async def enlist(machine: VirtualMachine, host: HostSystem, pool: ResourcePool |
     machine.center.naming.checked(None, machine.prop_name(), parent=parent)
     machine.host_moid = host.moid
     machine.pool_moid = pool.moid if pool is not None else None
+    networks.bind(machine.center, machine.moid, machine.state.devices)
     machine.center.registry.add(machine)
     machine.relate()
     try:

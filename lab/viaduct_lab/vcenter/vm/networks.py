@@ -67,27 +67,47 @@ def guest_nics(center: VCenter, devices: Sequence[Device], *, starting: bool = F
     return tuple(nics)
 
 
+def check(center: VCenter, devices: Sequence[Device]) -> None:
+    """Raise ``InvalidDeviceBacking`` for an adapter whose network does not exist."""
+    for adapter in layout.adapters(devices):
+        network = network_of(center, adapter)
+        if isinstance(adapter.backing, _card.DistributedVirtualPortBackingInfo):
+            if not _is_group(network):
+                raise _no_network(adapter, "distributed port group")
+        elif isinstance(adapter.backing, _card.NetworkBackingInfo) and network is None:
+            raise _no_network(adapter, "network")
+
+
 def bind(center: VCenter, owner: str, devices: Sequence[Device]) -> None:
-    """Complete the backings of adapters: check the network, give out distributed ports.
+    """Complete the backings of adapters: give out distributed ports, fill in names.
 
-    ``owner`` is the machine's moid. Raises ``InvalidDeviceBacking`` when there is no such network.
+    ``owner`` is the machine's moid. The ports are taken once the machine is in the inventory with these
+    devices, so nothing may be awaited in between. An adapter whose network has gone is left alone.
     """
-    from viaduct_lab.vcenter.kinds.dvs_portgroup import DistributedVirtualPortgroup
-
     taken: set[str] = set()
     for adapter in layout.adapters(devices):
         backing, network = adapter.backing, network_of(center, adapter)
-        if isinstance(backing, _card.DistributedVirtualPortBackingInfo):
-            if not isinstance(network, DistributedVirtualPortgroup):
-                raise _no_network(adapter, "distributed port group")
-            network.connect(backing.port, owner, adapter.key, taken)
+        if network is None:
+            continue
+        if isinstance(backing, _card.DistributedVirtualPortBackingInfo) and _is_group(network):
+            network.connect(backing.port, owner, taken)  # type: ignore[attr-defined]
         elif isinstance(backing, _card.NetworkBackingInfo):
-            if network is None:
-                raise _no_network(adapter, "network")
             backing.network, backing.deviceName = network.ref, network.name
             backing.useAutoDetect = False
         if adapter.deviceInfo is not None:
             adapter.deviceInfo.summary = layout.summary(adapter)
+
+
+def release(devices: Sequence[Device]) -> None:
+    """Forget the ports of adapters that come back from the past: others may have them now."""
+    for adapter in layout.adapters(devices):
+        port = getattr(adapter.backing, "port", None)
+        if port is not None:
+            port.portKey = port.connectionCookie = None
+
+
+def _is_group(network: ManagedEntity | None) -> bool:
+    return network is not None and issubclass(network.vim_type, vim.dvs.DistributedVirtualPortgroup)
 
 
 def _no_network(adapter: Device, what: str) -> Exception:

@@ -1,4 +1,7 @@
-"""Programs that run on the node, shipped as files. They import nothing of viaduct; here they are only text."""
+"""Programs that run on the node, shipped as files.
+
+They import nothing of viaduct; here they are only text.
+"""
 
 from __future__ import annotations
 

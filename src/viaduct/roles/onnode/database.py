@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
+# ruff: noqa: S608 - the names in these statements are our own
 """Databases of a node: accounts, schemas from the image's dumps, and marks of what has been done.
 
-Runs on the node as root with nothing but the standard library; talks to MariaDB through its command-line client and
-socket, so no password is needed. What has been done is marked inside the database server itself (database ``viaduct``),
-so that marks and data cannot part: they are lost, backed up and restored together.
+Runs on the node as root with nothing but the standard library; talks to MariaDB through its command-line
+client and socket, so no password is needed. What has been done is marked inside the database server itself
+(database ``viaduct``), so that marks and data cannot part: they are lost, backed up and restored together.
 
-``apply``            accounts and schemas as /etc/viaduct/database.json says
-``applied``          exit status 0 if there is nothing to apply
+``apply``                     make accounts and schemas as /etc/viaduct/database.json says
+``applied``                   exit status 0 if there is nothing to apply
+``adopt DATABASE``            take a database that somebody else filled for restored
 ``mark NAME FILE DATABASE``   remember the content of FILE under NAME, until DATABASE is restored anew
 ``marked NAME FILE``          exit status 0 if FILE's content is what was remembered
-``current DATABASE`` exit status 0 if the schema has the revision that the image's programs want
+``current DATABASE...``       exit status 0 if the schemas have the revisions that the image's programs want
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from pathlib import Path
 
 CONFIG = Path("/etc/viaduct/database.json")
 CLIENT = ("mariadb", "--batch", "--skip-column-names")
-# Before a schema is loaded its name is marked as RESTORING, afterwards as RESTORED: a load that was interrupted is
-# known as such and done again, while a database that somebody else filled is never touched.
+# Before a schema is loaded its name is marked as RESTORING, afterwards as RESTORED: a load that was
+# interrupted is known as such and done again, while a database that somebody else filled is never touched.
 RESTORING = "restoring"
 RESTORED = "restored"
 MARKS = """
@@ -85,7 +87,10 @@ def todo(config: dict[str, object], known: dict[str, str]) -> list[str]:
 
 
 def restore(database: str, dump: Path) -> None:
-    """Load one dump into an empty database of that name. A load in progress is not durable, and need not be."""
+    """Load one dump into an empty database of that name.
+
+    A load in progress is not durable, and need not be.
+    """
     set_mark(f"schema:{database}", RESTORING)
     sql(
         f"DROP DATABASE IF EXISTS {database};"
@@ -163,8 +168,8 @@ def main(arguments: list[str]) -> int:
             return 0
         case ["marked", name, path]:
             return 0 if marks().get(name) == digest(path) else 1
-        case ["current", database]:
-            return 0 if current(config, database) else 1
+        case ["current", *databases]:
+            return 0 if all(current(config, database) for database in databases) else 1
     print(__doc__, file=sys.stderr)
     return 2
 

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Identity records that the other services start with: ``identity.py FILE`` (run by OpenStack's Python, as keystone).
+"""Identity records that the other services start with: ``identity.py FILE`` (run by OpenStack's Python, as
+keystone).
 
-One process with keystone's own code instead of a dozen calls of its API: importing keystone costs more than all the work.
-FILE (JSON) holds administrator, region, service users and endpoints; passwords never leave it. Everything is made to match:
-what exists is kept, a password or URL that differs is set.
+One process with keystone's own code instead of a dozen calls of its API: importing keystone costs more than
+all the work. FILE (JSON) holds administrator, region, service users and endpoints; passwords never leave it.
+Everything is made to match: what exists is kept, a password or URL that differs is set.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import sys
@@ -66,10 +68,8 @@ def ensure_user(providers: Any, exception: Any, domain: str, name: str, password
 
 def grant(providers: Any, exception: Any, user: str, project: str, role: str) -> None:
     """Give the role, unless the user has it."""
-    try:
+    with contextlib.suppress(exception.Conflict):
         providers.assignment_api.add_role_to_user_and_project(user, project, role)
-    except exception.Conflict:
-        pass
 
 
 def ensure_service(catalog: Any, wanted: dict[str, Any], region: str) -> None:
@@ -116,6 +116,9 @@ def main(arguments: list[str]) -> int:
     exception = importlib.import_module("keystone.exception")
     known = bootstrap(wanted)
     providers = importlib.import_module("keystone.common.provider_api").ProviderAPIs
+    # Hashing slowly protects passwords that can be guessed. These are random; each of their logins would cost
+    # the time.
+    configuration.CONF.set_override("password_hash_rounds", 4, group="identity")
     domain = known.default_domain_id
     project = ensure_project(providers, exception, domain, "service")
     for user in wanted["users"]:

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Wait until queues have a consumer: ``queues.py CONFIG-FILE QUEUE...`` (run by OpenStack's Python, which has amqp).
+"""Wait until queues have a consumer: ``queues.py CONFIG-FILE QUEUE...`` (run by OpenStack's Python, which has
+amqp).
 
-A daemon that is connected to the broker does not serve yet; one that consumes its queue does. The broker's URL is read
-from ``transport_url`` in the configuration file, so that no password is in an argument. Exit status 0 when all have one
-(who waits bounds the time), 1 when the process that systemd names in MAINPID has ended.
+A daemon that is connected to the broker does not serve yet; one that consumes its queue does. The broker's
+URL is read from ``transport_url`` in the configuration file, so that no password is in an argument. Exit
+status 0 when all have one (who waits bounds the time), 1 when the process that systemd names in MAINPID has
+ended.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ def transport(config: str) -> dict[str, Any]:
 
 
 def consumed(amqp: Any, connection: Any, queue: str) -> bool:
-    """Whether ``queue`` exists and somebody consumes it. A missing queue closes the channel, hence one for each question."""
+    """Whether ``queue`` exists and somebody consumes it.
+
+    A missing queue closes the channel, hence one for each question.
+    """
     channel = connection.channel()
     try:
         return bool(channel.queue_declare(queue, passive=True).consumer_count)

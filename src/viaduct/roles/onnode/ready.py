@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Wait until an HTTP or HTTPS server answers: ``ready.py http|https ADDRESS PORT PATH [CA-FILE]``.
 
-Runs on the node with nothing but the standard library. Exit status 0 as soon as there is an answer below 500 (who waits
-bounds the time), and 1 when the process that systemd names in MAINPID has ended. HTTP over a bare socket, because
-importing http.client costs more than the request.
+Runs on the node with nothing but the standard library. Exit status 0 as soon as there is an answer below 500
+(who waits bounds the time), and 1 when the process that systemd names in MAINPID has ended. HTTP over a bare
+socket, because importing http.client costs more than the request.
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from viaduct.model.site import Site
+from viaduct.services.verify.ports import InstanceInventory
 from viaduct.services.verify.run import Run
 
 GLANCE_DIRECTORIES = "openstack_glance*"
@@ -20,6 +24,7 @@ def delete_images(run: Run, deadline: float) -> None:
         run.tenant.delete_image(image)
     for image in mine:
         run.gone(f"image {image}", lambda image=image: run.tenant.image(image), deadline)  # type: ignore[misc]
+    clear_image_cache(run.inventory, run.site, mine)
 
 
 def delete_network(run: Run, deadline: float) -> None:
@@ -28,7 +33,6 @@ def delete_network(run: Run, deadline: float) -> None:
 
 
 def nothing_left(run: Run, deadline: float) -> None:
-    clear_image_cache(run)
     run.agree(lambda: leftovers(run), GRACE)
 
 
@@ -46,22 +50,30 @@ def leftovers(run: Run) -> tuple[str, ...]:
     return (f"these are left: {', '.join(found)}",) if found else ()
 
 
-def clear_image_cache(run: Run) -> None:
-    """Remove the image's copies from Nova's cache, where Nova keeps them for a day for the next boot."""
-    if "image" not in run.ids:
-        return
-    for datastore in _compute_datastores(run):
-        for cache in run.inventory.entries(run.site, datastore, "", (NOVA_CACHE,)):
-            if run.inventory.entries(run.site, datastore, cache, (run.ids["image"],)):
-                run.inventory.delete_directory(run.site, f"[{datastore}] {cache}/{run.ids['image']}")
+def clear_image_cache(inventory: InstanceInventory, site: Site, images: Sequence[str]) -> None:
+    """Remove images' copies from Nova's cache, where Nova keeps them for a day for the next boot."""
+    for path in _cached(inventory, site, images):
+        inventory.delete_directory(site, path)
+
+
+def _cached(inventory: InstanceInventory, site: Site, images: Sequence[str]) -> list[str]:
+    """Datastore paths of the images' folders in Nova's caches."""
+    if not images:
+        return []
+    return [
+        f"[{datastore}] {cache}/{image}"
+        for datastore in _compute_datastores(site)
+        for cache in inventory.entries(site, datastore, "", (NOVA_CACHE,))
+        for image in inventory.entries(site, datastore, cache, images)
+    ]
 
 
 def _files(run: Run, ids: tuple[str, ...]) -> list[str]:
     patterns = tuple(f"*{i}*" for i in ids)
     if not patterns:
         return []
-    found = []
-    for datastore in _compute_datastores(run):
+    found = _cached(run.inventory, run.site, ids)
+    for datastore in _compute_datastores(run.site):
         found += [f"[{datastore}] {e}" for e in run.inventory.entries(run.site, datastore, "", patterns)]
     store = run.site.image_datastore
     for directory in run.inventory.entries(run.site, store, "", (GLANCE_DIRECTORIES,)):
@@ -70,5 +82,5 @@ def _files(run: Run, ids: tuple[str, ...]) -> list[str]:
     return found
 
 
-def _compute_datastores(run: Run) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(d for c in run.site.compute for d in c.datastores))
+def _compute_datastores(site: Site) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(d for c in site.compute for d in c.datastores))

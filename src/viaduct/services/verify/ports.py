@@ -92,8 +92,10 @@ class Tenancy(Protocol):
     def network_segment(self, network: str) -> int | None:
         """The network's VLAN id; None when it is not a VLAN network."""
 
-    def purge(self, prefix: str, report: Report) -> None:
-        """Remove all projects whose name starts with ``prefix``, all that is in them, and such flavors."""
+    def purge(self, prefix: str, report: Report) -> tuple[str, ...]:
+        """Remove all projects whose name starts with ``prefix``, all that is in them, and such flavors; the
+        ids of the images among it.
+        """
 
     def close(self) -> None: ...
 

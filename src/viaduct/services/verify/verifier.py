@@ -12,6 +12,7 @@ from pathlib import Path
 from viaduct.errors import CloudError, VCenterError, VerificationFailed, ViaductError
 from viaduct.model.cloud import Cloud
 from viaduct.services.verify.checks import STAGES, Check, Track
+from viaduct.services.verify.end_checks import clear_image_cache
 from viaduct.services.verify.expectations import describe
 from viaduct.services.verify.ports import InstanceInventory, Tenancy
 from viaduct.services.verify.run import CheckFailed, Run
@@ -47,7 +48,7 @@ class TenantVerifier:
             tenancy.close()
 
     def _verify(self, cloud: Cloud, tenancy: Tenancy, report: Report) -> None:
-        tenancy.purge(PREFIX, report)
+        self._purge(cloud, tenancy, PREFIX, report)
         project = PREFIX + secrets.token_hex(4)
         failed = True
         try:
@@ -64,7 +65,22 @@ class TenantVerifier:
                     _side_by_side(stage, run, report)
             failed = False
         finally:
-            _clean_up(tenancy, project, report, quietly=failed)
+            self._clean_up(cloud, tenancy, project, report, quietly=failed)
+
+    def _clean_up(
+        self, cloud: Cloud, tenancy: Tenancy, project: str, report: Report, *, quietly: bool
+    ) -> None:
+        """Remove what is left; after a failed check a failing clean-up must not hide it."""
+        try:
+            self._purge(cloud, tenancy, project, report)
+        except ViaductError as problem:
+            if not quietly:
+                raise
+            report(f"clean-up failed: {problem.sentence}")
+
+    def _purge(self, cloud: Cloud, tenancy: Tenancy, prefix: str, report: Report) -> None:
+        images = tenancy.purge(prefix, report)
+        clear_image_cache(self._inventory, cloud.site, images)
 
 
 def _side_by_side(stage: tuple[Track, ...], run: Run, report: Report) -> None:
@@ -119,13 +135,3 @@ def _vcenter_shows(run: Run) -> str:
         return describe(run.inventory.instance(run.ids["server"]))
     except VCenterError as problem:
         return problem.sentence
-
-
-def _clean_up(tenancy: Tenancy, project: str, report: Report, *, quietly: bool) -> None:
-    """Remove what is left; after a failed check a failing clean-up must not hide it."""
-    try:
-        tenancy.purge(project, report)
-    except ViaductError as problem:
-        if not quietly:
-            raise
-        report(f"clean-up failed: {problem.sentence}")
