@@ -21,12 +21,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import openstack
 import yaml
 from machine import describe
 from pyVim.connect import SmartConnect
 from pyVim.task import WaitForTask
 from pyVmomi import vim
+
+import openstack
 
 MIB = 1 << 20
 
@@ -56,7 +57,19 @@ def image(cloud: Any, folder: Path) -> Any:
     with raw.open("r+b") as file:
         file.truncate(16 * MIB)
     subprocess.run(
-        ["qemu-img", "convert", "-q", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized", raw, disk],
+        [
+            "qemu-img",
+            "convert",
+            "-q",
+            "-f",
+            "raw",
+            "-O",
+            "vmdk",
+            "-o",
+            "subformat=streamOptimized",
+            raw,
+            disk,
+        ],
         check=True,
     )
     properties = {"vmware_disktype": "streamOptimized", "vmware_adaptertype": "lsiLogic"}
@@ -69,7 +82,10 @@ def boot(cloud: Any, image_id: str, flavor: str, network: str) -> float:
     """Seconds from the request to ACTIVE; the server is deleted afterwards."""
     started = time.monotonic()
     server = cloud.compute.create_server(
-        name=f"bench-{uuid.uuid4().hex[:8]}", image_id=image_id, flavor_id=flavor, networks=[{"uuid": network}]
+        name=f"bench-{uuid.uuid4().hex[:8]}",
+        image_id=image_id,
+        flavor_id=flavor,
+        networks=[{"uuid": network}],
     )
     server = cloud.compute.wait_for_server(server, interval=0.2, wait=180)
     seconds = time.monotonic() - started
@@ -108,7 +124,9 @@ def bare_clone(state: Path) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--state", type=Path, default=Path("/var/lib/viaduct"))
     parser.add_argument("--cloud", default="viaduct")
     parser.add_argument("--boots", type=int, default=5)

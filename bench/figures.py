@@ -38,7 +38,9 @@ class Run:
 
     def seconds_until(self, text: str, since: str) -> float | None:
         """Seconds from the start of the step titled ``since`` until progress that begins with ``text``."""
-        start = next((at(e) for e in self.events if e["kind"] == "step-started" and e["title"].startswith(since)), None)
+        start = next(
+            (at(e) for e in self.events if e["kind"] == "step-started" and e["title"].startswith(since)), None
+        )
         end = next((at(e) for e in self.events if e.get("text", "").startswith(text)), None)
         return None if start is None or end is None else (end - start).total_seconds()
 
@@ -89,7 +91,9 @@ def node_memory(state: Path) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--state", type=Path, default=Path("/var/lib/viaduct-bench"))
     parser.add_argument("--skip-cold", action="store_true", help="keep and use what the state directory has")
     parser.add_argument("--keep", action="store_true", help="leave the cloud running at the end")
@@ -110,7 +114,9 @@ def main() -> None:
     lose_node(state)
     warm = up(state)
     booted = warm.seconds_until("boot a server", "Clone node1")
-    report("warm deploy: clone to first booted server", booted if booted is not None else warm.seconds, 60, warm)
+    report(
+        "warm deploy: clone to first booted server", booted if booted is not None else warm.seconds, 60, warm
+    )
     if not options.keep:
         subprocess.run(command(state, "down", "--purge", "--yes"), check=False, timeout=600)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 def describe() -> str:
     """One line: processor, cores, memory, kernel, load."""
     info = Path("/proc/cpuinfo").read_text()
-    model = next((line.split(":", 1)[1].strip() for line in info.splitlines() if "model name" in line), "unknown")
+    model = next(
+        (line.split(":", 1)[1].strip() for line in info.splitlines() if "model name" in line), "unknown"
+    )
     total = next(
         int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if "MemTotal" in line
     )

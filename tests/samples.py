@@ -1,4 +1,7 @@
-"""A sample site and cloud for tests: ``sample_site()``, ``sample_cloud()``. Secrets are recognisable, certificates are not real."""
+"""A sample site and cloud for tests: ``sample_site()``, ``sample_cloud()``.
+
+Secrets are recognisable, certificates are not real.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,18 @@ def run_inside(
     )
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
     done = subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "--kill-child", "--pid", "--fork", "bash", "-c", commands],
+        [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "--kill-child",
+            "--pid",
+            "--fork",
+            "bash",
+            "-c",
+            commands,
+        ],
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vcenter_server import PASSWORD, USER, VCenterProcess, start_vcenter
 
 from oracles.appliance import Outcome, run_inside
+from vcenter_server import PASSWORD, USER, VCenterProcess, start_vcenter
 from viaduct_lab.config import ClusterLayout, InventoryLayout, PortGroupLayout
 
 MIB = 1 << 20
@@ -62,8 +62,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
         disk.truncate(SOURCE_BYTES)
     for target, subformat in ((made.sparse, "monolithicSparse"), (made.stream, "streamOptimized")):
         subprocess.run(
-            ["qemu-img", "convert", "-q", "-f", "raw", "-O", "vmdk", "-o", f"subformat={subformat}"]
-            + [str(made.raw), str(target)],
+            ["qemu-img", "convert", "-q", "-O", "vmdk", "-o", f"subformat={subformat}", made.raw, target],
             check=True,
             timeout=60,
         )

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vcenter_server import VCenterProcess
 
 from oracles.appliance import Outcome
+from vcenter_server import VCenterProcess
 
 pytestmark = pytest.mark.lab
 

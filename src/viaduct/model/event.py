@@ -23,7 +23,10 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One line of a run's story. ``seconds`` is the elapsed time of the step (or run); ``position`` of ``total`` steps."""
+    """One line of a run's story.
+
+    ``seconds`` is the elapsed time of the step (or run); ``position`` counts steps from 1 to ``total``.
+    """
 
     kind: EventKind
     run: str

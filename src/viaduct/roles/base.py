@@ -90,7 +90,7 @@ def _logs() -> tuple[File, ...]:
     """The journal has everything; a file a service under /var/log/viaduct for tools that read files."""
     rules = f"""\
 {header()}template(name="viaduct-file" type="string" string="/var/log/viaduct/%programname%.log")
-if re_match($programname, '^(keystone|placement|glance|nova|neutron|cinder)-[A-Za-z0-9.-]+$') then {{
+if re_match($programname, '^(keystone|placement|glance|nova|neutron|cinder)(-[A-Za-z0-9.-]+)?$') then {{
   action(type="omfile" dynaFile="viaduct-file" dirCreateMode="0750" fileCreateMode="0640")
   stop
 }}

@@ -66,6 +66,8 @@ def _settings(cloud: Cloud, node: Node) -> Sections:
         {"database": database(cloud, node, USER)},
         cache(cloud, node),
         {
+            # What bcrypt can tell apart.
+            "identity": {"max_password_length": 72},
             "token": {"provider": "fernet"},
             "fernet_tokens": {"key_repository": "/etc/keystone/fernet-keys"},
             "credential": {"key_repository": "/etc/keystone/credential-keys"},

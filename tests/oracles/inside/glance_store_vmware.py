@@ -63,7 +63,7 @@ def main() -> int:
 
     def add() -> str:
         with source.open("rb") as data:
-            location, size, checksum, multihash, _meta = backend.add_to_backend_with_multihash(
+            location, size, _checksum, multihash, _meta = backend.add_to_backend_with_multihash(
                 conf, image_id, data, len(content), "sha512", "vsphere"
             )
         expect(size == len(content), f"{size} bytes stored of {len(content)}")

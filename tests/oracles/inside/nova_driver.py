@@ -173,9 +173,7 @@ def vif(port_group: str) -> network_model.VIF:
     subnet = network_model.Subnet(
         cidr="192.0.2.0/24", gateway=network_model.IP("192.0.2.1"), ips=[network_model.FixedIP("192.0.2.5")]
     )
-    network = network_model.Network(
-        id=str(uuid.uuid4()), bridge=port_group, label="oracle", subnets=[subnet]
-    )
+    network = network_model.Network(id=str(uuid.uuid4()), bridge=port_group, label="oracle", subnets=[subnet])
     last = uuid.uuid4().bytes[:3]
     return network_model.VIF(
         id=str(uuid.uuid4()),
@@ -222,7 +220,11 @@ def main() -> int:
         "sparse": ("sparse", {"vmware_disktype": "sparse", "vmware_adaptertype": "lsiLogic"}),
         "full clone": (
             "flat",
-            {"vmware_disktype": "preallocated", "vmware_adaptertype": "paraVirtual", "img_linked_clone": "false"},
+            {
+                "vmware_disktype": "preallocated",
+                "vmware_adaptertype": "paraVirtual",
+                "img_linked_clone": "false",
+            },
         ),
         "streamOptimized": (
             "stream",
@@ -400,9 +402,7 @@ def main() -> int:
         datastore = vm_util.get_vmdk_info(session, find(who)).device.backing.datastore
         hosts = session._call_method(vim_util, "get_object_property", nova._cluster_ref, "host")
         here = vim_util.get_moref_value(read(who, "runtime.host"))
-        there = next(
-            h for h in hosts.ManagedObjectReference if vim_util.get_moref_value(h) != here
-        )
+        there = next(h for h in hosts.ManagedObjectReference if vim_util.get_moref_value(h) != here)
         pool = vm_util.get_res_pool_ref(session, nova._cluster_ref)
         vm_util.relocate_vm(session, find(who), pool, datastore, there)
         now = vim_util.get_moref_value(read(who, "runtime.host"))

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-ALIVE_EVERY = 5.0
+ALIVE_EVERY = 2.0
 
 
 class Failed(Exception):

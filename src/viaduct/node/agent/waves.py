@@ -59,6 +59,7 @@ class _Checks:
         self._waiting: list[Mapping[str, Any]] = list(wave["checks"])
         self._running: dict[str, Shell] = {}
         self._again: dict[str, float] = {}
+        self._said: dict[str, str] = {}
         self._known = restarts(show(names))
         self._begin = time.monotonic()
 
@@ -92,7 +93,8 @@ class _Checks:
         elif now - self._begin > check["timeout"]:
             running.kill()
             text = f"'{name}' is not true after {check['timeout']} s"
-            raise Failed(self._wave["name"], name, text, running.tail())
+            raise Failed(self._wave["name"], name, text, running.tail() or self._said.get(name, ""))
         elif status is not None:
+            self._said[name] = running.tail()
             self._running.pop(name).close()
             self._again[name] = now + CHECK_PAUSE
