@@ -16,7 +16,7 @@ from imagebuild.errors import BuildError, log_tail
 from imagebuild.pipeline import Build, Options
 from imagebuild.progress import Reporter
 from imagebuild.prune import prune
-from imagebuild.store import Store
+from imagebuild.store import Store, remove
 
 RECIPE = Path(__file__).resolve().parent
 
@@ -72,6 +72,18 @@ def as_build_error(failure: BuildError | OSError, state: Path) -> BuildError:
     )
 
 
+def build(store: Store, options: Options, reporter: Reporter) -> Path:
+    """Build under the store's lock; a failure leaves no half-made layer. Returns the image's folder."""
+    try:
+        return Build(store, options, reporter).run()
+    except (BuildError, OSError) as failure:
+        # Judged while the disk is as full as it was: what is removed below may have been too much for it.
+        raise as_build_error(failure, store.state) from failure
+    finally:
+        for path in store.leftovers():
+            remove(path)
+
+
 def main(argv: list[str]) -> int:
     """Build and report; returns the process's exit status."""
     args = arguments(argv)
@@ -89,16 +101,16 @@ def main(argv: list[str]) -> int:
         with store.locked(waiting):
             if args.refresh:
                 store.refresh_packages(datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
-            image = Build(store, options, reporter).run()
+            image = build(store, options, reporter)
             if args.prune:
                 for path in prune(store):
                     reporter.emit("prune", f"Removed {path.name}", "done")
     except (BuildError, OSError) as failure:
         error = as_build_error(failure, args.state)
-        _explain(error)
         details = {"code": error.code, "remedy": error.remedy, "log": str(error.log or "")}
         seconds = time.monotonic() - begin
         reporter.emit("image", f"{error.code}: {error.message}", "failed", seconds, details)
+        _explain(error)
         return 1
     except KeyboardInterrupt:
         reporter.emit("image", "Interrupted; the next build goes on from here", "failed")
@@ -111,9 +123,9 @@ def _explain(error: BuildError) -> None:
     """Write a failure for people to standard error: the log's end, the sentence, the remedy."""
     for line in log_tail(error.log):
         print(f"  | {line}", file=sys.stderr)
-    print(f"{error.code}: {error.message}\n{error.remedy}", file=sys.stderr)
+    print(f"error {error.code}: {error.message}\n  what to do: {error.remedy}", file=sys.stderr)
     if error.log is not None:
-        print(f"Log: {error.log}", file=sys.stderr)
+        print(f"  log: {error.log}", file=sys.stderr)
 
 
 if __name__ == "__main__":

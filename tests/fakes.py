@@ -71,6 +71,7 @@ class World:
     kill_at: int | None = None
     moments: int = 0
     references: count[int] = field(default_factory=lambda: count(101))
+    uuids: count[int] = field(default_factory=count)
 
     def moment(self) -> None:
         """A point at which the manager may die."""
@@ -127,6 +128,7 @@ class FakeVSphere:
         if name in self.world.vms:
             raise VCenterTaskFailed("The name is taken.", fault="DuplicateName")
         vm = NodeVm(cloud, node.name, name, f"vm-{next(self.world.references)}", "poweredOff", site.template)
+        vm = replace(vm, uuid=f"5000-{next(self.world.uuids)}")
         self.world.vms[name] = FakeVm(vm, node, dict(guestinfo), folder)
         self.world.moment()
         return vm
@@ -136,7 +138,9 @@ class FakeVSphere:
 
     def set_guestinfo(self, vm: NodeVm, guestinfo: Mapping[str, str]) -> None:
         self.world.call("set_guestinfo")
-        self.world.vms[vm.name].guestinfo.update(guestinfo)
+        fake = self.world.vms[vm.name]
+        fake.guestinfo.update(guestinfo)
+        fake.vm = replace(fake.vm, identified="metadata" in fake.guestinfo)
         self.world.moment()
 
     def power_on(self, vm: NodeVm) -> None:
@@ -144,13 +148,15 @@ class FakeVSphere:
         fake = self.world.vms[vm.name]
         assert "metadata" in fake.guestinfo, "a node must not boot without its identity"
         fake.boots += 1
-        key = "" if vm.node in self.world.silent else fake.vm.host_key or f"ssh-ed25519 {vm.reference}"
+        key = "" if vm.node in self.world.silent else f"ssh-ed25519 {vm.reference}"
         fake.vm = replace(fake.vm, power="poweredOn", host_key=key)
         self.world.moment()
 
     def shut_down(self, vm: NodeVm, timeout: float) -> None:
         self.world.call("shut_down")
-        self.world.vms[vm.name].vm = replace(vm, power="poweredOff")
+        # vSphere forgets at power-off what the guest has published.
+        fake = self.world.vms[vm.name]
+        fake.vm = replace(fake.vm, power="poweredOff", host_key="")
         self.world.moment()
 
     def delete(self, vm: NodeVm) -> None:

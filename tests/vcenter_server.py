@@ -54,12 +54,16 @@ _CA_USAGE = x509.KeyUsage(
 
 @dataclass
 class VCenterProcess:
-    """A running (or stopped) server. ``config`` can be replaced between stop and start."""
+    """A running (or stopped) server. ``config`` can be replaced between stop and start.
+
+    ``program``: what Python runs, a module or a script that changes something of the server for a test.
+    """
 
     config: VCenterConfig
     config_file: Path
     ca_file: Path
     log_file: Path
+    program: tuple[str, ...] = ("-m", "viaduct_lab.vcenter")
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     @property
@@ -87,7 +91,7 @@ class VCenterProcess:
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with self.log_file.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "viaduct_lab.vcenter", "--config", str(self.config_file)],
+                [sys.executable, *self.program, "--config", str(self.config_file)],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
@@ -221,7 +225,13 @@ def default_inventory(hosts: tuple[str, ...]) -> InventoryLayout:
     )
 
 
-def make_vcenter(folder: Path, *, network: str = "127.0.77", **changes: Any) -> VCenterProcess:
+def make_vcenter(
+    folder: Path,
+    *,
+    network: str = "127.0.77",
+    program: tuple[str, ...] = VCenterProcess.program,
+    **changes: Any,
+) -> VCenterProcess:
     """A server that is not started yet, with all its files under ``folder``.
 
     ``network``: the first three numbers of its loopback addresses. ``changes``: fields of VCenterConfig.
@@ -246,7 +256,8 @@ def make_vcenter(folder: Path, *, network: str = "127.0.77", **changes: Any) -> 
         lab_id="test",
         lab_dir=folder,
     )
-    return VCenterProcess(replace(config, **changes), folder / "config.json", ca_file, folder / "vcenter.log")
+    log_file = folder / "vcenter.log"
+    return VCenterProcess(replace(config, **changes), folder / "config.json", ca_file, log_file, program)
 
 
 @contextlib.contextmanager

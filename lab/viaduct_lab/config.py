@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 
+PROVIDED, COMPLETE = "provided", "complete"
+"""What the service description covers: what this vCenter provides, or the whole API."""
+
+
 @dataclass(frozen=True)
 class ClusterLayout:
     """One cluster of the default inventory.
@@ -50,7 +54,8 @@ class VCenterConfig:
     ``state_dir``: its database and control socket; ``datastores_dir``: one folder per datastore with
     the real files. ``runtime``: ``nspawn`` (appliance VMs run as guests) or ``none`` (all VMs are
     simulated only). ``image_manifest``: the appliance's manifest.json, offered as a template VM.
-    ``task_seconds``: least duration of a task; ``lab_id`` names what the runtime makes.
+    ``task_seconds``: least duration of a task; ``lab_id`` names what the runtime makes. ``wsdl``: which
+    service description is served at the usual place (the complete one always is, under ``/sdk/complete/``).
     """
 
     addresses: tuple[str, ...]
@@ -67,6 +72,7 @@ class VCenterConfig:
     lab_dir: Path | None = None
     image_manifest: Path | None = None
     task_seconds: float = 0.05
+    wsdl: str = PROVIDED
     extra: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:

@@ -64,10 +64,10 @@ class PreflightError(ViaductError):
 
     code = "PREFLIGHT-001"
 
-    def __init__(self, problems: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self, problems: tuple[tuple[str, str], ...], *, detail: str = "") -> None:
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(first[0] + more, first[1])
+        super().__init__(first[0] + more, first[1], detail=detail)
         self.problems = problems
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from guest_bench import Bench, Ssh
 
-from viaduct_lab.lab import allocation, preflight
+from viaduct_lab.lab import allocation, preflight, registry
 from viaduct_lab.lab.errors import LabError
 
 
@@ -52,7 +52,8 @@ def bench(machine, image, key):
     manifest = image / "manifest.json"
     layers = json.loads(manifest.read_text())["layers"]
     lab_id = allocation.new_id(())
-    management, external = allocation.networks(lab_id, allocation.machine_routes(()))
+    others = registry.networks(registry.Registry().neighbours(machine))
+    management, external = allocation.networks(lab_id, (*allocation.machine_routes(()), *others))
     bench = Bench(
         machine / f"bench-{lab_id}",
         lab_id,

@@ -9,7 +9,14 @@ from click.testing import CliRunner
 
 from viaduct_lab.__main__ import cli
 from viaduct_lab.host.commands import CommandError
-from viaduct_lab.lab import preflight, service
+from viaduct_lab.lab import preflight, registry, service
+
+
+@pytest.fixture(autouse=True)
+def labs(tmp_path, monkeypatch):
+    """A registry of this test's own."""
+    monkeypatch.setattr(registry, "DIRECTORY", tmp_path / "labs")
+    return tmp_path / "labs"
 
 
 @pytest.fixture
@@ -74,6 +81,7 @@ def test_an_image_that_is_not_there(run, tmp_path):
     assert done.exit_code == 1
     assert done.stderr.startswith("error LAB-007: ")
     assert not (tmp_path / "lab" / "lab.json").exists()
+    assert not (tmp_path / "labs").exists()
 
 
 @pytest.mark.parametrize(
@@ -112,6 +120,14 @@ def test_a_damaged_lab_can_be_purged(run, tmp_path):
     assert not (tmp_path / "lab").exists()
 
 
+def test_what_a_killed_start_left_is_purged(run, tmp_path):
+    (tmp_path / "lab" / ".probe-x" / "lower").mkdir(parents=True)
+    for name in ("lab.new", ".vcenter-password.new"):
+        (tmp_path / "lab" / name).write_text("{")
+    assert run("purge").exit_code == 0
+    assert not (tmp_path / "lab").exists()
+
+
 def test_purge_spares_what_it_did_not_make(run, tmp_path):
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "lab.json").write_text("{")
@@ -120,7 +136,7 @@ def test_purge_spares_what_it_did_not_make(run, tmp_path):
     assert [p.name for p in (tmp_path / "lab").iterdir()] == ["mine.txt"]
 
 
-def test_a_lab_without_guests(run, tmp_path):
+def test_a_lab_without_guests(run, tmp_path, labs):
     lab = tmp_path / "lab"
     try:
         started = run("start", "--no-guests")
@@ -139,6 +155,9 @@ def test_a_lab_without_guests(run, tmp_path):
         assert other.stderr.startswith("error LAB-0")
         assert run("stop").exit_code == 0
         assert json.loads(run("status", "--json").output)["running"] is False
+        if os.geteuid() == 0:
+            assert [p.readlink() for p in labs.iterdir()] == [lab]
     finally:
         assert run("purge").exit_code == 0
     assert not lab.exists()
+    assert not labs.exists()

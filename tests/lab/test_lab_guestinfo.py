@@ -93,11 +93,14 @@ def test_set_to_nothing_hides_a_value(shared, info):
 
 def test_the_guest_overrides_and_news_from_the_host_overrides_that(shared, info):
     rpctool(shared, "info-set guestinfo.hello mine")
-    info.replace({"hello": "world one", "other": "x"})  # no news of this key
+    info.replace({"hello": "world one", "other": "x"}, {"other"})
     assert rpctool(shared, "info-get guestinfo.hello").stdout == "mine\n"
-    info.replace({"hello": "new"})
-    assert rpctool(shared, "info-get guestinfo.hello").stdout == "new\n"
+    info.replace({"hello": "world one"}, {"hello"})  # said again: the last word counts
+    assert rpctool(shared, "info-get guestinfo.hello").stdout == "world one\n"
     assert rpctool(shared, "info-get guestinfo.other").returncode == 1
+    rpctool(shared, "info-set guestinfo.own mine")
+    info.replace({}, {"hello", "own", "../host/x"})
+    assert rpctool(shared, "info-get guestinfo.own").returncode == 1
     assert info.from_guest() == {}
 
 

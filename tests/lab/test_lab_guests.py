@@ -97,7 +97,7 @@ def test_guestinfo_both_ways(bench, guest, ssh, seen):
     ssh(bench.address(1), "vmware-rpctool 'info-set guestinfo.viaduct.test ssh-ed25519 AAAA x'")
     assert bench.runtime.status(guest).guestinfo["viaduct.test"] == "ssh-ed25519 AAAA x"
     until(lambda: guest in seen)
-    bench.runtime.set_guestinfo(guest, {**bench.spec(1).guestinfo, "hello": "news"})
+    bench.runtime.set_guestinfo(guest, {**bench.spec(1).guestinfo, "hello": "news"}, {"hello"})
     assert ssh(bench.address(1), "vmware-rpctool info-get guestinfo.hello") == "news"
     assert (
         ssh(bench.address(1), "vmware-rpctool info-get guestinfo.none 2>&1 || echo =$?") == "No value found=1"
@@ -230,6 +230,17 @@ def test_power_off_from_inside(bench, other, ssh, seen):
     assert leftovers(bench, other) == []
 
 
+def test_what_the_guest_has_set_ends_with_its_power(bench, other, ssh):
+    ssh(bench.address(2), "vmware-rpctool 'info-set guestinfo.test x'")
+    assert bench.runtime.status(other).guestinfo["test"] == "x"
+    bench.runtime.reset(other)
+    assert bench.runtime.status(other).guestinfo["test"] == "x"
+    bench.runtime.stop(other)
+    assert bench.runtime.status(other).guestinfo == {}
+    bench.runtime.start(bench.spec(2))
+    assert "test" not in bench.runtime.status(other).guestinfo
+
+
 def test_shutdown(bench, other):
     bench.runtime.shutdown(other)
     until(lambda: is_off(bench, other), 30)
@@ -279,13 +290,17 @@ def test_its_launcher_is_ended_by_the_machine(bench, other):
     assert lost.find(LabPaths(bench.root)) == ()
 
 
-def test_the_folder_of_a_deleted_vm_goes(bench, other):
-    bench.runtime.stop(other)
+@pytest.mark.parametrize("running", [False, True])
+def test_the_folder_of_a_deleted_vm_goes(bench, other, running):
+    if not running:
+        bench.runtime.stop(other)
     bench.runtime.adopt()
-    assert folder(bench, other).path.exists()
-    subprocess.run(["rm", "-rf", str(bench.spec(2).upper.parent)], check=True)
-    bench.runtime.adopt()
+    assert other in bench.runtime.kept()
+    bench.runtime.forget(other)
+    bench.runtime.forget(other)
+    assert other not in bench.runtime.kept()
     assert not folder(bench, other).path.exists()
+    assert leftovers(bench, other) == []
 
 
 def test_all_died_while_nobody_looked(bench, other):

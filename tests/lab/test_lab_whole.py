@@ -20,7 +20,7 @@ from pyVmomi import vim
 from viaduct_lab.fabric import netns
 from viaduct_lab.guests import cgroups
 from viaduct_lab.host import processes
-from viaduct_lab.lab import record
+from viaduct_lab.lab import record, registry
 from viaduct_lab.lab.record import LabPaths
 
 pytestmark = pytest.mark.lab
@@ -230,13 +230,24 @@ def test_reboot_by_the_guests_tools(lab, node, vcenter, ssh):
     )
 
 
+def host_key(machine):
+    """What the guest's first unit publishes at each boot, as vCenter shows it."""
+    return {o.key: o.value for o in machine.config.extraConfig}.get("guestinfo.viaduct.hostkey")
+
+
 def test_power_off_inside_and_on_again(lab, node, vcenter, ssh):
+    """vSphere forgets what a guest has published; the next boot publishes it again."""
     machine = find(vcenter, vim.VirtualMachine, node[0])
+    before = host_key(machine)
+    assert before is not None
+    assert before.startswith("ssh-ed25519 ")
     with pytest.raises(subprocess.CalledProcessError):
         ssh(node[1], "systemctl poweroff; sleep 20")
     until(lambda: machine.runtime.powerState == "poweredOff", 20)
+    assert host_key(machine) is None
     WaitForTask(machine.PowerOnVM_Task())
     ssh.wait(node[1], 40)
+    assert host_key(machine) == before
 
 
 def test_the_vcenter_dies_and_the_guest_lives(lab, node, ssh):
@@ -352,8 +363,10 @@ def test_purge_leaves_nothing(machine, image):
     lab("start", "--image", str(image))
     assert lab.traces() != []
     found = lab.record
+    assert (registry.DIRECTORY / found.id).readlink() == lab.paths.root
     lab("purge")
     assert not lab.paths.root.exists()
+    assert not (registry.DIRECTORY / found.id).is_symlink()
     lab.paths.root.mkdir()
     record.save(lab.paths, found)
     assert lab.traces() == []

@@ -13,33 +13,30 @@ from typing import Any
 from viaduct.model.node_state import NodeState
 from viaduct.node.archive import agent_archive, command, state_archive
 
+# A folder a unit, a file a property; in plain shell, because it is called often.
 SYSTEMCTL = """\
-#!{python} -I
-import json, os, pathlib, sys
-home = pathlib.Path({home!r})
-verb, *rest = sys.argv[1:]
-names = [a for a in rest if not a.startswith("-")]
-with (home / "calls").open("a") as calls:
-    calls.write(json.dumps([verb, *rest]) + "\\n")
-units = json.loads((home / "units").read_text())
-broken = json.loads((home / "broken").read_text())
-for name in names:
-    unit = units.setdefault(name, {{"ActiveState": "inactive", "enabled": "disabled", "NRestarts": "0"}})
-    if verb in ("start", "restart"):
-        unit["ActiveState"] = "failed" if name in broken else "active"
-    elif verb == "disable":
-        unit["ActiveState"], unit["enabled"] = "inactive", "disabled"
-    elif verb == "enable":
-        unit["enabled"] = "enabled"
-    elif verb == "is-enabled":
-        print(unit["enabled"])
-    elif verb == "show":
-        for key in ("ActiveState", "NRestarts"):
-            print(key + "=" + unit[key])
-        print("ConditionResult=" + unit.get("ConditionResult", "yes"))
-        print("Job=")
-        print()
-(home / "units").write_text(json.dumps(units))
+#!/bin/sh
+home={home}
+echo "$*" >> $home/calls
+verb=$1; shift
+for name; do
+    case $name in -*|*.target) continue;; esac
+    unit=$home/units/$name
+    if [ ! -d $unit ]; then
+        mkdir -p $unit; echo inactive > $unit/ActiveState; echo disabled > $unit/enabled; echo 0 > $unit/NRestarts
+    fi
+    case $verb in
+    start|restart) if [ -e $home/broken/$name ]; then echo failed; else echo active; fi > $unit/ActiveState;;
+    disable) echo inactive > $unit/ActiveState; echo disabled > $unit/enabled;;
+    enable|add-wants) echo enabled > $unit/enabled;;
+    is-enabled) cat $unit/enabled;;
+    show)
+        read -r state < $unit/ActiveState; read -r restarts < $unit/NRestarts; condition=yes
+        [ ! -e $unit/ConditionResult ] || read -r condition < $unit/ConditionResult
+        printf 'ActiveState=%s\\nNRestarts=%s\\nConditionResult=%s\\nJob=\\n\\n' $state $restarts $condition;;
+    esac
+done
+exit 0
 """
 
 JOURNALCTL = """\
@@ -64,10 +61,10 @@ class FakeNode:
         for path in (node.root, node.home, programs):
             path.mkdir()
         for name, source in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
-            (programs / name).write_text(source.format(python=sys.executable, home=str(node.home)))
+            (programs / name).write_text(source.format(home=str(node.home)))
             (programs / name).chmod(0o755)
-        (node.home / "units").write_text("{}")
-        (node.home / "broken").write_text("[]")
+        (node.home / "units").mkdir()
+        (node.home / "broken").mkdir()
         node.environment = {
             "PATH": f"{programs}:/usr/bin:/bin",
             "VIADUCT_LOCK_WAIT": "0.3",
@@ -111,23 +108,25 @@ class FakeNode:
     def calls(self) -> list[list[str]]:
         """What systemctl was asked to do, without questions; forgotten afterwards."""
         path = self.home / "calls"
-        lines = path.read_text().splitlines() if path.exists() else []
+        calls = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
         path.unlink(missing_ok=True)
-        return [call for call in map(json.loads, lines) if call[0] not in ("show", "is-enabled", "cat")]
+        return [call for call in calls if call[0] not in ("show", "is-enabled", "cat")]
 
     def unit(self, name: str) -> dict[str, str]:
         """A unit's state."""
-        return json.loads((self.home / "units").read_text())[name]
+        return {path.name: path.read_text().strip() for path in (self.home / "units" / name).iterdir()}
 
     def change_unit(self, name: str, **values: str) -> None:
         """Change a unit behind the agent's back."""
-        units = json.loads((self.home / "units").read_text())
-        units[name] |= values
-        (self.home / "units").write_text(json.dumps(units))
+        for key, value in values.items():
+            (self.home / "units" / name / key).write_text(f"{value}\n")
 
     def break_units(self, *names: str) -> None:
-        """From now on these fail to start."""
-        (self.home / "broken").write_text(json.dumps(names))
+        """From now on just these fail to start."""
+        for path in (self.home / "broken").iterdir():
+            path.unlink()
+        for name in names:
+            (self.home / "broken" / name).touch()
 
 
 def is_root() -> bool:

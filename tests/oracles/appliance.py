@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,51 +40,49 @@ def layers(image: Path) -> list[Path]:
     return [(image / layer).resolve() for layer in manifest["layers"]]
 
 
-def run_inside(
-    image: Path, script: str, settings: dict[str, Any], exchange: Path, timeout: float = 300
-) -> Outcome:
-    """Run ``inside/<script>`` in a mount namespace of its own; ``exchange`` is seen inside as ``/srv``.
+def enter(
+    image: Path, command: Sequence[str], folder: Path, exchange: Path, timeout: float, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a mount namespace of its own, chrooted into a throw-away overlay of the image.
 
-    The namespace, and with it every mount, ends with the script.
+    ``folder`` is seen inside as ``/mnt``, ``exchange`` as ``/srv``. The namespace, and with it every mount and
+    process, ends with the command.
     """
     for name in ("upper", "work", "root"):
         (exchange / ".overlay" / name).mkdir(parents=True, exist_ok=True)
-    (exchange / "settings.json").write_text(json.dumps({**settings, "exchange": "/srv"}))
-    root = exchange / ".overlay" / "root"
-    lower = ":".join(str(layer) for layer in reversed(layers(image)))
     overlay = exchange / ".overlay"
-    commands = "\n".join(
+    root = overlay / "root"
+    lower = ":".join(str(layer) for layer in reversed(layers(image)))
+    script = "\n".join(
         (
             "set -e",
             f"mount -t overlay oracle -o lowerdir={lower},upperdir={overlay}/upper,workdir={overlay}/work {root}",
             f"mount -t proc proc {root}/proc",
             f"mount --rbind /dev {root}/dev",
             f"mount -t tmpfs tmp {root}/tmp",
-            f"mount --bind {shlex.quote(str(INSIDE))} {root}/mnt",
+            f"mount --bind {shlex.quote(str(folder))} {root}/mnt",
             f"mount --bind {shlex.quote(str(exchange))} {root}/srv",
-            f"exec chroot {root} {PYTHON} /mnt/{script} /srv/settings.json",
+            f"exec chroot {root} {shlex.join(command)}",
         )
     )
-    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
-    done = subprocess.run(
-        [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "private",
-            "--kill-child",
-            "--pid",
-            "--fork",
-            "bash",
-            "-c",
-            commands,
-        ],
+    alone = ["unshare", "--mount", "--propagation", "private", "--kill-child", "--pid", "--fork"]
+    return subprocess.run(
+        [*alone, "bash", "-c", script],
         capture_output=True,
         text=True,
         timeout=timeout,
-        env=environment,
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8", **environment},
         check=False,
     )
+
+
+def run_inside(
+    image: Path, script: str, settings: dict[str, Any], exchange: Path, timeout: float = 300
+) -> Outcome:
+    """Run ``inside/<script>`` with the appliance's Python; it reads ``settings`` and prints its steps."""
+    exchange.mkdir(parents=True, exist_ok=True)
+    (exchange / "settings.json").write_text(json.dumps({**settings, "exchange": "/srv"}))
+    done = enter(image, [PYTHON, f"/mnt/{script}", "/srv/settings.json"], INSIDE, exchange, timeout)
     steps = {}
     for line in done.stdout.splitlines():
         if line.startswith('{"step"'):

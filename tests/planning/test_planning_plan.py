@@ -22,8 +22,9 @@ DESIRED = Desired(
 )
 
 
-def vm(power: str = "poweredOn", host_key: str = "key") -> NodeVm:
-    return NodeVm("viaduct", "node1", "viaduct-node1", "vm-1", power, host_key=host_key)
+def vm(power: str = "poweredOn", host_key: str = "key", uuid: str = "5000", **known: bool) -> NodeVm:
+    known = {"identified": True, **known}
+    return NodeVm("viaduct", "node1", "viaduct-node1", "vm-1", power, host_key=host_key, uuid=uuid, **known)
 
 
 def observed(
@@ -55,7 +56,20 @@ OLD_VERIFICATION = incarnation("another cloud", {"node1": vm()})
 TABLE = [
     ("nothing there", observed(folder=False), (), ["ensure-folder", "clone-node", *BOOT]),
     ("folder there", observed(), (), ["clone-node", *BOOT]),
-    ("cloned only", observed(vm("poweredOff", "")), (), BOOT),
+    ("cloned only", observed(vm("poweredOff", "", identified=False)), (), BOOT),
+    ("identified, never started", observed(vm("poweredOff", "")), (), BOOT[1:]),
+    (
+        "switched off, and so without its host key",
+        observed(vm("poweredOff", ""), registered=True, verified=True),
+        (),
+        ["power-on-node", "wait-node", "apply-state", "wait-services"],
+    ),
+    (
+        "booting again",
+        observed(vm(host_key=""), registered=True, verified=True),
+        (),
+        ["wait-node", "apply-state", "wait-services"],
+    ),
     ("booting for the first time", observed(vm(host_key="")), (), ["wait-node", "apply-state", *END]),
     ("up, no state", observed(vm(), answers=True), (), ["apply-state", *END]),
     ("state, no catalog", observed(vm(), digest="wanted", answers=True), (), END),
@@ -114,7 +128,7 @@ def test_plan(name: str, seen: Observed, down: tuple[str, ...], actions: list[st
 
 
 def test_catalog_of_an_earlier_vm_does_not_count() -> None:
-    earlier = incarnation("catalog", {"node1": vm(host_key="of another guest")})
+    earlier = incarnation("catalog", {"node1": vm(uuid="of another clone")})
     seen = observed(vm(), digest="wanted", answers=True)
     seen = Observed(**{**vars(seen), "registered": earlier, "verified": OLD_VERIFICATION})
     assert [step.action for step in plan(DESIRED, seen).steps] == END

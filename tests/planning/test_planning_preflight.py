@@ -101,13 +101,15 @@ def test_foreign_cloud() -> None:
     assert "--name" in remedy
 
 
-MACHINE = MachineFacts(True, "/var/lib/viaduct", "ext4", 50 * GIB, frozenset({"overlay"}), True, 24000)
+MACHINE = MachineFacts(True, "/var/lib/viaduct", "ext4", 50 * GIB, frozenset({"overlay"}), 24000)
 
 MACHINES = [
     ({"root": False}, "needs root", "sudo"),
     ({"state_filesystem": "overlay"}, "overlayfs", "--state DIR"),
     ({"filesystems": frozenset({"ext4"})}, "no overlay file system", "modprobe overlay"),
-    ({"tun": False}, "/dev/net/tun", "modprobe tun"),
+    ({"overlay_refusal": "no xattrs"}, "cannot be mounted in /var/lib/viaduct (no xattrs)", "ext4"),
+    ({"state_filesystem": "overlay", "overlay_refusal": "no xattrs"}, "lies on overlayfs", "--state DIR"),
+    ({"tun_refusal": "No such device"}, "/dev/net/tun cannot be used (No such device)", "modprobe tun"),
     ({"memory_mb": 2000}, "2000 MiB", "8 GiB"),
     ({"free_bytes": GIB}, "1.0 GiB free, but 10 GiB are needed", "Free some space"),
 ]
@@ -122,5 +124,5 @@ def test_machine(changes: dict[str, object], said: str, remedy: str) -> None:
 
 
 def test_described_site_asks_little_of_the_machine() -> None:
-    bare = MachineFacts(False, "/s", "overlay", GIB, frozenset(), False, 900)
+    bare = MachineFacts(False, "/s", "overlay", GIB, frozenset(), 900, "no mounts", "No such device")
     assert check_machine(bare, lab=False, image_built=False) == ()

@@ -19,6 +19,17 @@ from viaduct.roles.state import WAVES
 SERVICES = ("keystone", "placement", "glance", "nova", "neutron", "cinder")
 
 
+MAIN_FILES = {
+    "keystone": ("keystone.conf",),
+    "placement": ("placement.conf",),
+    "glance": ("glance-api.conf",),
+    "nova": ("nova.conf",),
+    "neutron": ("neutron.conf", "ml2_conf.ini"),
+    "cinder": ("cinder.conf",),
+}
+"""What each service's programs read without being told."""
+
+
 @pytest.fixture(scope="module")
 def state() -> NodeState:
     cloud = sample_cloud()
@@ -93,6 +104,23 @@ def test_configuration_restarts_a_unit_of_the_state(state: NodeState) -> None:
             and "systemd" not in f.path
         ):
             assert f.restarts or "logrotate" in f.path, f"{f.path} changes without effect"
+
+
+def test_a_unit_restarts_when_a_file_that_it_reads_changes(state: NodeState) -> None:
+    managed = {f.path: f for f in state.files}
+    checked = 0
+    for f in state.files:
+        if not f.path.startswith("/etc/systemd/system/viaduct-"):
+            continue
+        unit = f.path.rpartition("/")[2]
+        service = re.search(r"^User=(\w+)$", f.content.decode(), re.MULTILINE)
+        assert service is not None
+        named = set(re.findall(r"/etc/[\w./-]+\.(?:conf|ini)", f.content.decode()))
+        named |= {f"/etc/{service.group(1)}/{main}" for main in MAIN_FILES[service.group(1)]}
+        for path in named & set(managed):
+            assert unit in managed[path].restarts, f"{unit} reads {path}"
+            checked += 1
+    assert checked >= 15
 
 
 def test_each_unit_file_belongs_to_a_running_unit(state: NodeState) -> None:

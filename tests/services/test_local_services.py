@@ -114,11 +114,11 @@ def test_image_build_and_progress(tmp_path: Path) -> None:
 
 def test_image_build_that_fails(tmp_path: Path) -> None:
     failed = {"step": "image", "title": "E_MIRROR: No mirror answers.", "state": "failed", "seconds": 1}
-    told = "  | log\nE_MIRROR: No mirror answers.\nMend the network.\nLog: /x"
+    told = "  | log\nerror E_MIRROR: No mirror answers.\n  what to do: Mend the network.\n  log: /x"
     runner = Runner(Ended(1, "", told), lines=[json.dumps(failed)])
     with pytest.raises(ImageError, match="No mirror answers") as caught:
         Images(Path("/home"), tmp_path, runner=runner).build(lambda _: None)
-    assert caught.value.detail == told
+    assert caught.value.detail == "log"
     assert caught.value.remedy.startswith("Mend the network. Run the same command")
 
 

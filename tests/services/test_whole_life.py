@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -275,6 +276,13 @@ def test_login(scene: Scene) -> None:
     assert login_command(scene.tools(), record.spec, "node1") == ("ssh", "root@10.70.0.100")
     with pytest.raises(InputError) as caught:
         login_command(scene.tools(), record.spec, "node2")
+    fake = scene.world.vms["viaduct-node1"]
+    fake.vm = replace(fake.vm, host_key="")
+    with pytest.raises(NodeUnreachable, match="has not published its SSH host key"):
+        login_command(scene.tools(), record.spec, "node1")
+    fake.vm = replace(fake.vm, power="poweredOff")
+    with pytest.raises(NodeUnreachable, match="switched off"):
+        login_command(scene.tools(), record.spec, "node1")
     assert "node1" in caught.value.remedy
     scene.world.vms.clear()
     with pytest.raises(NodeUnreachable):

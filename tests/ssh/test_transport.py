@@ -170,6 +170,14 @@ def test_another_host_key_is_refused_at_once(server: Server, transport: SshTrans
     assert time.monotonic() - started < 5
 
 
+def test_a_node_whose_host_key_is_not_known_is_not_even_asked(
+    server: Server, transport: SshTransport
+) -> None:
+    with pytest.raises(NodeUnreachable, match="has not published its SSH host key"):
+        transport.run(LOOPBACK, "", "true", timeout=20)
+    assert server.connections == 0
+
+
 def test_a_key_that_is_not_accepted_is_said(server: Server, transport: SshTransport) -> None:
     server.accepted.clear()
     with pytest.raises(NodeUnreachable, match="does not accept the cloud's key"):
@@ -240,6 +248,7 @@ def test_commands_from_several_threads_run_side_by_side(server: Server, transpor
 
 def test_the_key_pair_is_private_and_made_once(tmp_path: Path) -> None:
     first = SshTransport(tmp_path / "ssh")
+    assert not (tmp_path / "ssh").exists(), "made before it was needed"
     line = first.public_key()
     first.close()
     second = SshTransport(tmp_path / "ssh")
@@ -253,8 +262,10 @@ def test_the_key_pair_is_private_and_made_once(tmp_path: Path) -> None:
 
 def test_a_damaged_key_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "id_ed25519").write_text("garbage")
+    transport = SshTransport(tmp_path)
     with pytest.raises(StateError, match="cannot be read"):
-        SshTransport(tmp_path)
+        transport.public_key()
+    transport.close()
     assert (tmp_path / "id_ed25519").read_text() == "garbage"
 
 

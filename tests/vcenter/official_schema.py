@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from viaduct_lab.config import COMPLETE
 from viaduct_lab.vcenter.wsdl.service import documents
 
 _FETCH = (
@@ -46,7 +47,7 @@ def official_names() -> frozenset[str]:
 @cache
 def response_schema() -> etree.XMLSchema:
     """A schema that has the official types, and our response and fault elements."""
-    ours = etree.fromstring(documents()["vim-messagetypes.xsd"])
+    ours = etree.fromstring(documents(COMPLETE)["vim-messagetypes.xsd"])
     for element in list(ours):
         if element.tag == _XSD + "include":
             element.set("schemaLocation", (official_folder() / "vim-types.xsd").as_uri())

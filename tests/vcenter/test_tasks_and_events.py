@@ -12,6 +12,8 @@ from clients import cluster, datacenter, wait_for_task
 from pyVmomi import vim, vmodl
 
 from vcenter_server import USER
+from viaduct_lab.vcenter.core.descriptions import description_id
+from viaduct_lab.vcenter.core.types import support
 
 FilterSpec = vim.event.EventFilterSpec
 ByEntity = vim.event.EventFilterSpec.ByEntity
@@ -31,7 +33,7 @@ def test_task_info(si: Any, place: Any) -> None:
     info = task.info
     assert info.key == task._moId
     assert info.task == task
-    assert info.descriptionId == "ManagedEntity.rename"
+    assert info.descriptionId == "Folder.rename"
     assert (info.entity.parent, info.entityName) == (place, "one")
     assert info.queueTime <= info.startTime <= info.completeTime
     assert (info.reason.userName, info.cancelled, info.cancelable) == (USER, False, False)
@@ -188,5 +190,26 @@ def test_posted_event(si: Any) -> None:
 
 def test_descriptions(si: Any) -> None:
     assert len(si.content.eventManager.description.eventInfo) > 400
-    labels = [info.label for info in si.content.taskManager.description.methodInfo]
-    assert "PowerOnVM_Task" in labels
+    labels = {info.key: info.label for info in si.content.taskManager.description.methodInfo}
+    assert labels["VirtualMachine.powerOn"] == "PowerOnVM_Task"
+
+
+@pytest.mark.parametrize(
+    ("type_name", "method", "key"),
+    [
+        ("VirtualMachine", "CloneVM_Task", "VirtualMachine.clone"),
+        ("VirtualMachine", "ReconfigVM_Task", "VirtualMachine.reconfigure"),
+        ("VirtualMachine", "ConsolidateVMDisks_Task", "VirtualMachine.consolidateDisks"),
+        ("VirtualMachine", "Destroy_Task", "VirtualMachine.destroy"),
+        ("VirtualMachineSnapshot", "RevertToSnapshot_Task", "vm.Snapshot.revert"),
+        ("Folder", "CreateVM_Task", "Folder.createVm"),
+        ("Folder", "CreateDVS_Task", "Folder.createDistributedVirtualSwitch"),
+        ("ClusterComputeResource", "ReconfigureComputeResource_Task", "ClusterComputeResource.reconfigureEx"),
+        ("DistributedVirtualPortgroup", "Destroy_Task", "dvs.DistributedVirtualPortgroup.destroy"),
+        ("HostPatchManager", "ScanHostPatchV2_Task", "host.PatchManager.ScanV2"),
+    ],
+)
+def test_keys_of_operations(type_name: str, method: str, key: str) -> None:
+    """As a real vCenter writes them."""
+    owner = support.GetWsdlType("urn:vim25", type_name)
+    assert description_id(owner, support.GetWsdlMethod("urn:vim25", method).info) == key

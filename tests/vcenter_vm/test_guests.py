@@ -3,172 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from vcenter_server import make_vcenter
-from viaduct_lab.config import VCenterConfig
-from viaduct_lab.guests.runtime import GuestError, GuestNic, GuestSpec, GuestStatus
+from vcenter_vm.guest_scenes import FakeRuntime, Play, Task, config, do, extra, node, play, template, until
+from viaduct_lab.guests.runtime import GuestStatus
 from viaduct_lab.vcenter.core.center import VCenter
 from viaduct_lab.vcenter.core.types import vim
 from viaduct_lab.vcenter.kinds.virtual_machine import VirtualMachine
-from viaduct_lab.vcenter.server import open_center
-from viaduct_lab.vcenter.vm import guests, making
+from viaduct_lab.vcenter.vm import making
 
-
-class FakeRuntime:
-    """Remembers what it was asked; guests run when started."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-        self.specs: dict[str, GuestSpec] = {}
-        self.states: dict[str, GuestStatus] = {}
-        self.changed: Callable[[str], None] = lambda vm_id: None
-        self.broken = ""
-
-    def start(self, spec: GuestSpec) -> None:
-        if self.broken:
-            raise GuestError(self.broken)
-        self.specs[spec.vm_id] = spec
-        self.states[spec.vm_id] = GuestStatus("running")
-
-    def stop(self, vm_id: str) -> None:
-        self.states.pop(vm_id, None)
-
-    def shutdown(self, vm_id: str) -> None:
-        self.states.pop(vm_id, None)
-        self.changed(vm_id)
-
-    def reboot(self, vm_id: str) -> None:
-        self.calls.append(("reboot", vm_id))
-
-    def reset(self, vm_id: str) -> None:
-        self.calls.append(("reset", vm_id))
-
-    def suspend(self, vm_id: str) -> None:
-        self.states[vm_id] = replace(self.states[vm_id], state="suspended")
-
-    def resume(self, vm_id: str) -> None:
-        self.states[vm_id] = replace(self.states[vm_id], state="running")
-
-    def connect(self, vm_id: str, nics: tuple[GuestNic, ...]) -> None:
-        self.calls.append(("connect", vm_id, nics))
-
-    def set_guestinfo(self, vm_id: str, guestinfo: Mapping[str, str]) -> None:
-        self.calls.append(("set_guestinfo", vm_id, dict(guestinfo)))
-
-    def status(self, vm_id: str) -> GuestStatus:
-        return self.states.get(vm_id, GuestStatus("off"))
-
-    def adopt(self) -> tuple[str, ...]:
-        return tuple(self.states)
-
-    def watch(self, changed: Callable[[str], None]) -> None:
-        self.changed = changed
-
-    def close(self) -> None: ...
-
-
-Scenario = Callable[[VCenter, FakeRuntime], Awaitable[None]]
-Play = Callable[[Scenario], None]
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> VCenterConfig:
-    """A lab with an image of two layers."""
-    image = tmp_path / "images" / "one"
-    for layer in ("base", "openstack"):
-        (tmp_path / "images" / "layers" / layer).mkdir(parents=True)
-    image.mkdir()
-    layers = ["../layers/base", "../layers/openstack"]
-    manifest = image / "manifest.json"
-    manifest.write_text(json.dumps({"id": "one", "version": "0.1.0", "layers": layers}))
-    return make_vcenter(tmp_path, image_manifest=manifest, network="127.0.81").config
-
-
-@pytest.fixture
-def play(config: VCenterConfig, monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Runs scenarios one after the other, each in a vCenter that was just started, with one runtime."""
-    runtime = FakeRuntime()
-
-    def use(center: VCenter) -> None:
-        center.services["runtime"] = runtime
-
-    monkeypatch.setattr(guests, "make_runtime", use)
-
-    async def run(scenario: Scenario) -> None:
-        center = await open_center(config)
-        try:
-            await asyncio.wait_for(scenario(center, runtime), 10)
-        finally:
-            center.commit()
-            await center.stop_background()
-            center.store.close()
-
-    def start(scenario: Scenario) -> None:
-        asyncio.run(run(scenario))
-
-    return start
-
-
-class Task:
-    """A task that nobody watches."""
-
-    def progress(self, percent: int) -> None: ...
-
-    def check_cancelled(self) -> None: ...
-
-
-async def do(machine: VirtualMachine, method: str, **arguments: Any) -> Any:
-    """Call a SOAP method's handler as the server would."""
-    names = {p.name for p in _parameters(method)}
-    assert set(arguments) <= names
-    args = SimpleNamespace(**{**dict.fromkeys(names), **arguments})
-    handler = getattr(machine, machine.soap_handlers[method])
-    extra = (Task(),) if method.endswith("_Task") else ()
-    result = handler(None, args, *extra)
-    return await result if asyncio.iscoroutine(result) else result
-
-
-def _parameters(method: str) -> list[Any]:
-    found = next(m for m in vim.VirtualMachine._GetMethodList() if m.wsdlName == method)
-    return list(found.params)
-
-
-def template(center: VCenter) -> VirtualMachine:
-    return next(m for m in center.registry.of_kind(VirtualMachine) if m.is_template)
-
-
-async def node(center: VCenter, **fields: Any) -> VirtualMachine:
-    """A clone of the appliance."""
-    golden = template(center)
-    assert golden.host is not None
-    pool = next(p for p in center.registry if p.type_name == "ResourcePool")
-    config = vim.vm.ConfigSpec(
-        extraConfig=[vim.option.OptionValue(key="guestinfo.hostname", value="node-1")], **fields
-    )
-    spec = vim.vm.CloneSpec(
-        location=vim.vm.RelocateSpec(pool=pool.ref), powerOn=False, template=False, config=config
-    )
-    folder = golden.parent
-    assert folder is not None
-    ref = await do(golden, "CloneVM_Task", folder=folder.ref, name="node-1", spec=spec)
-    return center.registry.find(ref, VirtualMachine)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what a callback from the runtime's thread brings about."""
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it never happened")
+__all__ = ["config", "play"]
 
 
 def test_template_of_the_image(play: Play) -> None:
@@ -233,7 +81,7 @@ def test_guest_news_become_properties(play: Play) -> None:
         assert (guest.hostName, guest.ipAddress) == ("node-1.lab", "10.0.0.5")
         assert guest.net[0].network == "management"
         assert guest.net[0].ipConfig.ipAddress[2].prefixLength == 24
-        assert machine.state.extra["guestinfo.viaduct.hostkey"] == "ssh-ed25519 AAAA"
+        assert extra(machine)["guestinfo.viaduct.hostkey"] == "ssh-ed25519 AAAA"
 
     play(scenario)
 
@@ -288,6 +136,36 @@ def test_destroying_a_suspended_guest_ends_it(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("method", ["Destroy_Task", "UnregisterVM"])
+def test_nothing_is_kept_of_a_machine_that_is_gone(play: Play, method: str) -> None:
+    async def scenario(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = await node(center)
+        await do(machine, "PowerOnVM_Task")
+        await do(machine, "PowerOffVM_Task")
+        assert runtime.folders == {machine.moid}
+        await do(machine, method)
+        assert runtime.folders == set()
+
+    play(scenario)
+
+
+def test_what_a_destroyed_machine_left_is_cleared_at_start(play: Play) -> None:
+    """vCenter died between taking it out of the inventory and clearing its guest."""
+
+    async def leaves(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = await node(center)
+        await do(machine, "PowerOnVM_Task")
+        await do(machine, "PowerOffVM_Task")
+        runtime.folders.add("vm-9999")
+
+    async def starts(center: VCenter, runtime: FakeRuntime) -> None:
+        machine = next(m for m in center.registry.of_kind(VirtualMachine) if not m.is_template)
+        assert runtime.folders == {machine.moid}
+
+    play(leaves)
+    play(starts)
+
+
 def test_changes_reach_the_running_guest(play: Play) -> None:
     async def scenario(center: VCenter, runtime: FakeRuntime) -> None:
         machine = await node(center)
@@ -295,7 +173,7 @@ def test_changes_reach_the_running_guest(play: Play) -> None:
         option = vim.option.OptionValue(key="guestinfo.metadata", value="x")
         await do(machine, "ReconfigVM_Task", spec=vim.vm.ConfigSpec(extraConfig=[option]))
         news = {"hostname": "node-1", "metadata": "x"}
-        assert runtime.calls[-1] == ("set_guestinfo", machine.moid, news)
+        assert runtime.calls[-1] == ("set_guestinfo", machine.moid, news, {"metadata"})
         nic = next(d for d in machine.state.devices if d.key == 4000)
         group = next(g for g in center.registry if getattr(g, "name", "") == "external")
         nic = vim.vm.device.VirtualVmxnet3(

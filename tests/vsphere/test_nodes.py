@@ -38,6 +38,8 @@ def test_a_clone_is_as_asked(center: Center, vm: NodeVm, cloud: str) -> None:
     extra = {o.key: o.value for o in machine.config.extraConfig}
     assert extra["guestinfo.greeting"] == "hello"
     assert extra[nodes.NODE_KEY] == "node1"
+    assert vm.uuid == machine.config.instanceUuid
+    assert (vm.identified, vm.host_key) == (False, "")
 
 
 def test_its_adapters_are_the_two_it_needs(center: Center, client: VCenterClient, vm: NodeVm) -> None:
@@ -162,6 +164,7 @@ def test_guest_variables_are_set_and_removed(center: Center, client: VCenterClie
     extra = {o.key: o.value for o in center.machine(vm.name).config.extraConfig}
     assert extra["guestinfo.metadata"] == "bWV0YQ=="
     assert "guestinfo.greeting" not in extra
+    assert client.nodes(vm.cloud)[0].identified
 
 
 def test_power_on_and_off(center: Center, client: VCenterClient, vm: NodeVm) -> None:
@@ -184,6 +187,23 @@ def test_the_published_host_key_is_awaited(center: Center, client: VCenterClient
     assert known.host_key == "ssh-ed25519 AAAA node1"
     assert time.monotonic() - started < 5
     assert client.nodes(vm.cloud)[0].host_key.strip() == known.host_key
+
+
+def test_the_host_key_of_the_next_boot_is_awaited_anew(
+    center: Center, client: VCenterClient, vm: NodeVm
+) -> None:
+    """vSphere forgets at power-off what a guest has published."""
+    center.publish(vm.name, {nodes.HOST_KEY: "ssh-ed25519 AAAA"})
+    assert client.wait_for_host_key(vm, timeout=5) is not None
+    center.publish(vm.name, {nodes.HOST_KEY: ""})
+    assert client.nodes(vm.cloud)[0].host_key == ""
+    assert client.wait_for_host_key(vm, timeout=0.3) is None
+    timer = threading.Timer(0.5, center.publish, [vm.name, {nodes.HOST_KEY: "ssh-ed25519 AAAA"}])
+    timer.start()
+    known = client.wait_for_host_key(vm, timeout=20)
+    timer.join()
+    assert known is not None
+    assert (known.host_key, known.uuid) == ("ssh-ed25519 AAAA", vm.uuid)
 
 
 def test_waiting_does_not_poll(center: Center, client: VCenterClient, vm: NodeVm) -> None:

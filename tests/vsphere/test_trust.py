@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vcenter_site import Center
+from vcenter_site import Center, Relay
 
 from vcenter_server import make_certificate
 from viaduct.errors import SiteFileError, VCenterLoginFailed, VCenterUnreachable, VCenterUntrusted
@@ -74,7 +73,7 @@ def test_a_pinned_ca_does_not_make_other_names_right(center: Center) -> None:
     """The CA also issues the hosts' certificates: a host must not pass for the vCenter."""
     issuer = thumbprint(presented_chain(center.vcenter)[1])
     elsewhere = replace(center.vcenter, host="localhost", ca_file=None, thumbprint=issuer)
-    relay = _Relay(center.server.host, center.server.port)
+    relay = Relay(center.server.host, center.server.port)
     try:
         with pytest.raises(VCenterUntrusted, match=r"[Hh]ostname"):
             VCenterClient(replace(elsewhere, port=relay.port))
@@ -119,35 +118,3 @@ def test_silence_ends_after_the_time_out(center: Center, monkeypatch: pytest.Mon
         with pytest.raises(VCenterUnreachable):
             VCenterClient(replace(center.vcenter, host="127.0.0.1", port=silent.getsockname()[1]))
         assert time.monotonic() - started < 5
-
-
-class _Relay:
-    """Forwards TCP connections from loopback: the same server under another name."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self._target)
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
-
-    @staticmethod
-    def _copy(source: socket.socket, target: socket.socket) -> None:
-        try:
-            while chunk := source.recv(65536):
-                target.sendall(chunk)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass

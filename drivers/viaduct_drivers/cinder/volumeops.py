@@ -1,8 +1,10 @@
-"""Upstream's volume operations, with a controller that is found and disks that grow while attached.
+"""Upstream's volume operations, corrected: controllers are found, attached disks grow, clones of servers are anonymous.
 
 Upstream: cinder/volume/drivers/vmware/volumeops.py. `_get_controller` walks over the members of the array
 object instead of over the devices in it, so it never finds a controller, and attaching a disk to a backing
-that has one adds a second with the same bus number.
+that has one adds a second with the same bus number. `clone_backing` copies an attached disk by cloning the server's
+whole virtual machine: the clone (a snapshot's template lives on) keeps `nvp.vm-uuid`, by which Nova finds a server
+when its own virtual machine has gone, so that Nova would change or destroy the snapshot in its place.
 """
 
 from __future__ import annotations
@@ -15,8 +17,18 @@ from oslo_utils import units
 from oslo_vmware import vim_util
 
 
+# What makes a virtual machine a server of Nova's; an empty value removes the key from a clone.
+_NO_SERVER = {"nvp.vm-uuid": "", "viaduct.instance.cloud": ""}
+
+
 class ViaductVolumeOps(volumeops.VMwareVolumeOps):
     """See the module."""
+
+    def clone_backing(self, *args: Any, **options: Any) -> Any:
+        """Clone as upstream; a clone of a server (`disks_to_clone`) does not pass for that server."""
+        if options.get("disks_to_clone"):
+            options["extra_config"] = {**(options.get("extra_config") or {}), **_NO_SERVER}
+        return super().clone_backing(*args, **options)
 
     def _get_controller(self, backing: Any, adapter_type: str) -> Any:
         kind = volumeops.ControllerType.get_controller_type(adapter_type)

@@ -14,7 +14,7 @@ import base64
 import gzip
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 INSIDE = "/run/viaduct-lab"
@@ -105,10 +105,10 @@ class Guestinfo:
             (self._units / name).write_text(content)
         self.replace(values)
 
-    def replace(self, values: Mapping[str, str]) -> None:
+    def replace(self, values: Mapping[str, str], news: Collection[str] = ()) -> None:
         """Make the guest read ``values``, and nothing else, from now on.
 
-        What the guest itself has set for a key stays in force unless ``values`` brings news of that key.
+        What the guest itself has set for a key stays in force, unless the key is in ``news``.
         """
         environment = cloud_init_environment(values)
         known = _files(self._host)
@@ -118,7 +118,8 @@ class Guestinfo:
         for key, value in wanted.items():
             if known.get(key) != value:
                 _write(self._host / key, value)
-                (self._guest / key).unlink(missing_ok=True)
+        for key in filter(is_usable, news):
+            (self._guest / key).unlink(missing_ok=True)
         if environment:
             _write(self._host / _ENVIRONMENT, environment)
         else:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import viaduct_lab
@@ -80,6 +80,18 @@ class NspawnRuntime:
             self._clear_if_dead(vm_id)
         self._watcher.wake()
 
+    def forget(self, vm_id: str) -> None:
+        directory = self._directory(vm_id)
+        with self._locked(vm_id):
+            if not directory.path.exists():
+                return
+            self.stop(vm_id)
+            try:
+                shutil.rmtree(directory.path)
+            except OSError as error:
+                raise GuestError(f"{vm_id}: {error}") from error
+        self._watcher.wake()
+
     def shutdown(self, vm_id: str) -> None:
         self._signal_init(vm_id, _POWER_OFF)
 
@@ -122,13 +134,13 @@ class NspawnRuntime:
         self._addresses.pop(vm_id, None)
         self._watcher.wake()
 
-    def set_guestinfo(self, vm_id: str, guestinfo: Mapping[str, str]) -> None:
+    def set_guestinfo(self, vm_id: str, guestinfo: Mapping[str, str], news: Collection[str]) -> None:
         directory = self._directory(vm_id)
         if not processes.is_held(directory.lock):
             return
         with self._locked(vm_id):
             try:
-                Guestinfo(directory.shared).replace(guestinfo)
+                Guestinfo(directory.shared).replace(guestinfo, news)
             except GuestinfoError as error:
                 raise GuestError(str(error)) from error
 
@@ -138,7 +150,7 @@ class NspawnRuntime:
         directory = self._directory(vm_id)
         guestinfo = Guestinfo(directory.shared)
         if not processes.is_held(directory.lock):
-            return GuestStatus("off", guestinfo=guestinfo.from_guest())
+            return GuestStatus("off")
         boot = directory.boot()
         if boot is None:
             return GuestStatus("running", guestinfo=guestinfo.from_guest())
@@ -152,14 +164,16 @@ class NspawnRuntime:
             guestinfo=guestinfo.from_guest(),
         )
 
+    def kept(self) -> tuple[str, ...]:
+        return tuple(sorted(path.name for path in self._guests.iterdir() if path.is_dir()))
+
     def adopt(self) -> tuple[str, ...]:
         alive = []
-        for path in sorted(p for p in self._guests.iterdir() if p.is_dir()):
-            if processes.is_held(path / "lock"):
-                alive.append(path.name)
+        for vm_id in self.kept():
+            if processes.is_held(self._directory(vm_id).lock):
+                alive.append(vm_id)
             else:
-                self._clear_if_dead(path.name)
-                _forget_if_deleted(self._directory(path.name))
+                self._clear_if_dead(vm_id)
         groups = cgroups.leftovers(cgroups.machine_layout(), self._group)
         for name, directories in groups.items():
             if name not in alive:
@@ -294,16 +308,6 @@ class NspawnRuntime:
                 self._fabric.unplug(vm_id, tuple(nic.index for nic in directory.nics()))
             if (directory.path / "spec.json").exists():
                 directory.save_exit(ExitRecord("died"))
-
-
-def _forget_if_deleted(directory: GuestDirectory) -> None:
-    """Drop the folder of a guest whose disk is gone: its VM was deleted."""
-    try:
-        upper = directory.spec().upper
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return
-    if not upper.is_dir():
-        shutil.rmtree(directory.path)
 
 
 def _require(spec: GuestSpec) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -59,7 +59,7 @@ class GuestStatus:
     ``state``: ``running``, ``suspended`` or ``off``. ``tools_running``: init has reached
     a state in which open-vm-tools would answer. ``hostname`` as the guest set it; ``addresses``: MAC -> IP
     addresses with prefix length (``10.0.0.5/24``). ``guestinfo``: what the guest has set with
-    ``info-set``.
+    ``info-set`` since it was powered on.
     """
 
     state: str
@@ -99,11 +99,20 @@ class GuestRuntime(Protocol):
     def connect(self, vm_id: str, nics: tuple[GuestNic, ...]) -> None:
         """Make a running guest's adapters as described (added, removed, moved, link up or down)."""
 
-    def set_guestinfo(self, vm_id: str, guestinfo: Mapping[str, str]) -> None:
-        """Replace what ``info-get`` answers."""
+    def set_guestinfo(self, vm_id: str, guestinfo: Mapping[str, str], news: Collection[str]) -> None:
+        """Replace what ``info-get`` answers.
+
+        What the guest has set itself goes before ``guestinfo``, but for the keys in ``news``.
+        """
 
     def status(self, vm_id: str) -> GuestStatus:
         """The guest's present state; ``off`` when it is unknown."""
+
+    def forget(self, vm_id: str) -> None:
+        """The VM is gone for good: end its guest if it runs, and clear all that is kept of it."""
+
+    def kept(self) -> tuple[str, ...]:
+        """Ids of all guests of which something is kept, running or not."""
 
     def adopt(self) -> tuple[str, ...]:
         """Ids of guests that still run from an earlier vCenter process; clears what is dead."""

@@ -77,9 +77,10 @@ class Watcher:
 
     def _look(self) -> list[str]:
         changed = []
-        for path in sorted(self._guests.iterdir()):
-            if not (path / "spec.json").exists():
-                continue
+        described = [path for path in sorted(self._guests.iterdir()) if (path / "spec.json").exists()]
+        for vm_id in self._seen.keys() - {path.name for path in described}:
+            del self._seen[vm_id]
+        for path in described:
             self._follow(path)
             fingerprint = self._fingerprint(GuestDirectory(path))
             if self._seen.get(path.name) != fingerprint:

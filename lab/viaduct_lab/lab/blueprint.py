@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from viaduct_lab.config import ClusterLayout, InventoryLayout, PortGroupLayout, VCenterConfig
@@ -14,6 +15,8 @@ from viaduct_lab.lab.record import LabPaths, LabRecord
 USERNAME = "administrator@vsphere.local"
 SWITCH = "dvs"
 EXTERNAL_VLAN = 11
+PORT = 443
+_PORT_UNPRIVILEGED = 9443
 _MANAGEMENT_HOSTS = (3, 11)
 _COMPUTE_HOSTS = (2, 21)
 
@@ -92,8 +95,10 @@ def inventory(record: LabRecord) -> InventoryLayout:
     )
 
 
-def vcenter_config(record: LabRecord, paths: LabPaths, port: int) -> VCenterConfig:
-    """Settings of the vCenter process."""
+def vcenter_config(record: LabRecord, paths: LabPaths, port: int | None = None) -> VCenterConfig:
+    """Settings of the vCenter process. ``port`` None: the HTTPS port, or a higher one without root."""
+    if port is None:
+        port = PORT if os.geteuid() == 0 else _PORT_UNPRIVILEGED
     return VCenterConfig(
         addresses=served_addresses(record),
         port=port,

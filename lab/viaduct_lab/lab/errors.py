@@ -102,6 +102,12 @@ class GuestsLeft(LabError):
     code = "LAB-013"
 
 
+class Copied(LabError):
+    """The state directory is a copy: its lab's id belongs to another one on this machine."""
+
+    code = "LAB-015"
+
+
 def explained(error: CommandError | OSError) -> LabError:
     """What an error of the machine means to a person."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -154,6 +154,11 @@ class LabPaths:
             self.lock,
         )  # fmt: skip
 
+    def unfinished(self) -> tuple[Path, ...]:
+        """What a command that was killed leaves: probes, files not yet in their place."""
+        patterns = (".probe-*", ".*.new", "lab.new")
+        return tuple(path for pattern in patterns for path in sorted(self.root.glob(pattern)))
+
     def inventory_files(self) -> tuple[Path, ...]:
         """What a reset deletes."""
         return self.guests, self.datastores, self.vcenter, self.restart

@@ -15,29 +15,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from viaduct_lab.config import VCenterConfig
 from viaduct_lab.fabric import Fabric, FabricError, netns
-from viaduct_lab.guests import cgroups
-from viaduct_lab.guests.nspawn import NspawnRuntime
-from viaduct_lab.guests.runtime import GuestError
 from viaduct_lab.host import processes
 from viaduct_lab.host.files import write_private
-from viaduct_lab.lab import allocation, blueprint, lost, preflight, record
+from viaduct_lab.lab import allocation, blueprint, lost, preflight, record, registry
 from viaduct_lab.lab.errors import (
     AddressesTaken,
     Busy,
-    GuestsLeft,
+    Copied,
     KindChanged,
     NetworkFailed,
     NotALab,
     StateUnfit,
 )
+from viaduct_lab.lab.guests import Guests
 from viaduct_lab.lab.record import LabPaths, LabRecord
+from viaduct_lab.lab.registry import Registry
 from viaduct_lab.lab.vcenter_process import ControlError, VCenterProcess, serves_tls
 
 _NAMESPACE_PREFIX = "viaduct-"
-_PORT = 443
-_PORT_UNPRIVILEGED = 9443
-_SHUTDOWN_SECONDS = 45.0
 
 Say = Callable[[str], None]
 
@@ -52,6 +49,7 @@ class Lab:
         self._paths = LabPaths(root.absolute())
         self._say = say
         self._vcenter = VCenterProcess(self._paths)
+        self._registry = Registry()
 
     def start(self, image: Path | None, *, guests: bool = True) -> bool:
         """Make the lab run; False when it already did and nothing had to be changed.
@@ -61,15 +59,17 @@ class Lab:
         """
         self._make_root(guests)
         with self._working():
-            lab = self._record(image, guests)
-            if self._runs(lab):
+            manifest = str((image / "manifest.json").resolve()) if image is not None else None
+            lab = self._known(manifest, guests)
+            if lab is not None and self._runs(lab):
                 return False
-            if lab.guests:
+            _delete(self._paths.unfinished())
+            if guests:
                 preflight.require_machine()
-            preflight.require_state(self._paths.root, guests=lab.guests)
-            if lab.image:
-                blueprint.image_id(Path(lab.image))
-            record.save(self._paths, lab)
+            preflight.require_state(self._paths.root, guests=guests)
+            if offered := lab.image if lab is not None else manifest:
+                blueprint.image_id(Path(offered))
+            lab = self._noted(lab, manifest, guests)
             self._secrets(lab)
             lost.remember(self._paths, lost.find(self._paths))
             self._start_fabric(lab)
@@ -88,7 +88,7 @@ class Lab:
             self._vcenter.stop()
             if keep_guests or not lab.guests:
                 return
-            self._stop_guests(lab, orderly=True)
+            self._guests(lab).stop(orderly=True)
             self._say("network: removed")
             self._remove_fabric(lab)
 
@@ -101,7 +101,7 @@ class Lab:
         with self._working():
             ran = self._vcenter.running
             self._vcenter.kill()
-            self._stop_guests(lab, orderly=False)
+            self._guests(lab).stop(orderly=False)
             self._say("inventory: deleted")
             _delete(self._paths.inventory_files())
         if ran:
@@ -112,21 +112,20 @@ class Lab:
         """Remove the lab with all that it made. Nothing there is fine."""
         paths = self._paths
         if not paths.root.exists():
+            self._registry.forget(paths.root)
             return
         if not paths.record.exists() and any(p.exists() for p in paths.everything() if p != paths.lock):
             self._say("no lab.json: removing its files only")
         with self._working():
             self._vcenter.kill()
-            try:
-                lab = record.load(paths)
-            except NotALab:
-                lab = None
+            lab = self._own_record()
             if lab is not None and lab.guests and os.geteuid() == 0:
-                self._stop_guests(lab, orderly=False)
+                self._guests(lab).stop(orderly=False)
                 self._remove_fabric(lab)
-            _delete(paths.everything())
+            _delete((*paths.everything(), *paths.unfinished()))
         with contextlib.suppress(OSError):
             paths.root.rmdir()
+        self._registry.forget(paths.root)
 
     def status(self) -> dict[str, Any]:
         """What there is and what runs, as data."""
@@ -134,7 +133,7 @@ class Lab:
         if lab is None:
             return {"running": False, "exists": False}
         config = self._vcenter.config()
-        port = config.port if config else _PORT
+        port = config.port if config else blueprint.PORT
         address = blueprint.served_addresses(lab)[0]
         running = self._vcenter.running
         found: dict[str, Any] = {
@@ -144,7 +143,7 @@ class Lab:
             "vcenter": {
                 "running": running,
                 "pid": self._vcenter.pid(),
-                "url": f"https://{address}" + ("" if port == _PORT else f":{port}"),
+                "url": f"https://{address}" + ("" if port == blueprint.PORT else f":{port}"),
                 "user": blueprint.USERNAME,
                 "password": _text(self._paths.password),
                 "ca_file": str(self._paths.pki.ca),
@@ -154,7 +153,7 @@ class Lab:
             "networks": {"management": lab.management, "external": lab.external},
             "image": lab.image,
             "site": str(self._paths.site),
-            "guests": self._guest_states(lab),
+            "guests": Guests(lab, self._paths).states(),
         }
         with contextlib.suppress(ControlError):
             entities = self._vcenter.inventory()
@@ -190,19 +189,37 @@ class Lab:
                 f"{root} cannot be made: {error.strerror}.", "Choose another state directory."
             ) from error
 
-    def _record(self, image: Path | None, guests: bool) -> LabRecord:
+    def _known(self, manifest: str | None, guests: bool) -> LabRecord | None:
+        """The lab as it is to be started; None when there is none yet."""
         lab = record.load(self._paths)
-        manifest = str((image / "manifest.json").resolve()) if image is not None else None
-        if lab is not None:
-            if lab.guests != guests:
-                kind = "with guests" if lab.guests else "without guests"
-                raise KindChanged(
-                    f"This lab was made {kind}.", "Remove it with 'purge' first, or use another --state."
-                )
-            return replace(lab, image=manifest or lab.image)
-        taken = [name.removeprefix(_NAMESPACE_PREFIX) for name in netns.names(_NAMESPACE_PREFIX)]
-        lab_id = allocation.new_id(taken)
-        management, external = allocation.networks(lab_id, allocation.machine_routes(()))
+        if lab is None:
+            return None
+        if lab.guests != guests:
+            kind = "with guests" if lab.guests else "without guests"
+            raise KindChanged(
+                f"This lab was made {kind}.", "Remove it with 'purge' first, or use another --state."
+            )
+        return replace(lab, image=manifest or lab.image)
+
+    def _noted(self, lab: LabRecord | None, manifest: str | None, guests: bool) -> LabRecord:
+        """``lab``, or a new one, written down in its folder and in the machine's registry."""
+        root = self._paths.root
+        with self._registry.choosing():
+            if lab is None:
+                lab = self._chosen(manifest, guests)
+            else:
+                self._registry.require_own(lab, root)
+            record.save(self._paths, lab)
+            self._registry.note(lab, root)
+        return lab
+
+    def _chosen(self, manifest: str | None, guests: bool) -> LabRecord:
+        """A new lab whose id and address ranges no other has, running or not."""
+        others = self._registry.neighbours(self._paths.root)
+        taken = {name.removeprefix(_NAMESPACE_PREFIX) for name in netns.names(_NAMESPACE_PREFIX)}
+        lab_id = allocation.new_id(taken | {other.record.id for other in others})
+        used = (*allocation.machine_routes(()), *registry.networks(others))
+        management, external = allocation.networks(lab_id, used)
         self._say(f"lab {lab_id}: management {management}, external {external}")
         return LabRecord(lab_id, str(management), str(external), guests, manifest)
 
@@ -210,14 +227,28 @@ class Lab:
         lab = record.load(self._paths)
         if lab is None:
             raise NotALab(f"There is no lab in {self._paths.root}.", "Start one first, or check --state.")
+        self._registry.require_own(lab, self._paths.root)
         return lab
+
+    def _own_record(self) -> LabRecord | None:
+        """The lab's record, if what bears its name on this machine is this lab's."""
+        try:
+            lab = record.load(self._paths)
+            if lab is not None:
+                self._registry.require_own(lab, self._paths.root)
+        except Copied as error:
+            self._say(f"{error.sentence} Removing its files only.")
+        except NotALab:
+            pass
+        else:
+            return lab
+        return None
 
     def _fabric(self, lab: LabRecord) -> Fabric:
         return Fabric(lab.id, self._paths.fabric)
 
-    def _config(self, lab: LabRecord) -> Any:
-        port = _PORT if os.geteuid() == 0 else _PORT_UNPRIVILEGED
-        return blueprint.vcenter_config(lab, self._paths, port)
+    def _config(self, lab: LabRecord) -> VCenterConfig:
+        return blueprint.vcenter_config(lab, self._paths)
 
     def _runs(self, lab: LabRecord) -> bool:
         config = self._config(lab)
@@ -225,6 +256,7 @@ class Lab:
             self._vcenter.running
             and self._vcenter.config() == config
             and record.load(self._paths) == lab
+            and self._registry.holds(lab, self._paths.root)
             and self._paths.site.exists()
             and not lost.remembered(self._paths)
             and (not lab.guests or self._fabric(lab).running())
@@ -302,73 +334,14 @@ class Lab:
             self._say(f"guests: {vm_id} stays off: {problem}")
         lost.forget(self._paths)
 
-    def _runtime(self, lab: LabRecord) -> NspawnRuntime:
-        return NspawnRuntime(self._config(lab))
-
-    def _stop_guests(self, lab: LabRecord, *, orderly: bool) -> None:
-        if not lab.guests:
-            return
-        runtime = self._runtime(lab)
-        running = runtime.adopt()
-        if orderly:
-            lost.remember(self._paths, running)
-            self._shut_down(runtime, running)
-        for vm_id in running:
-            try:
-                runtime.stop(vm_id)
-            except GuestError as error:
-                raise GuestsLeft(
-                    f"Guest {vm_id} does not end: {error}.", f"Look at {self._paths.guests}."
-                ) from error
-        runtime.adopt()
-        _remove_group(lab)
-
-    def _shut_down(self, runtime: NspawnRuntime, vm_ids: tuple[str, ...]) -> None:
-        waiting = set(vm_ids)
-        if waiting:
-            self._say(f"guests: shutting down {', '.join(sorted(waiting))}")
-        for vm_id in sorted(waiting):
-            with contextlib.suppress(GuestError):
-                if runtime.status(vm_id).state == "suspended":
-                    waiting.discard(vm_id)
-                else:
-                    runtime.shutdown(vm_id)
-        deadline = time.monotonic() + _SHUTDOWN_SECONDS
-        while waiting and time.monotonic() < deadline:
-            waiting = {v for v in waiting if processes.is_held(self._paths.guests / v / "lock")}
-            time.sleep(0.05)
+    def _guests(self, lab: LabRecord) -> Guests:
+        return Guests(lab, self._paths, self._say)
 
     def _remove_fabric(self, lab: LabRecord) -> None:
         try:
             self._fabric(lab).remove(lab.interfaces)
         except FabricError as error:
             raise NetworkFailed(f"The lab's network could not be removed: {error}.", "Try again.") from error
-
-    def _guest_states(self, lab: LabRecord) -> list[dict[str, Any]]:
-        if not lab.guests or not self._paths.guests.is_dir():
-            return []
-        runtime = self._runtime(lab)
-        found = []
-        for path in sorted(self._paths.guests.iterdir()):
-            state = runtime.status(path.name)
-            if state.state != "off":
-                addresses = [a for listed in state.addresses.values() for a in listed]
-                entry = {
-                    "id": path.name,
-                    "name": state.hostname,
-                    "state": state.state,
-                    "addresses": addresses,
-                }
-                found.append({**entry, "tools_running": state.tools_running})
-        return found
-
-
-def _remove_group(lab: LabRecord) -> None:
-    """Remove the lab's own, now empty, control groups."""
-    layout = cgroups.machine_layout()
-    for mount in layout.mounts.values():
-        with contextlib.suppress(OSError):
-            (mount / f"{_NAMESPACE_PREFIX}{lab.id}").rmdir()
 
 
 def _delete(paths: tuple[Path, ...]) -> None:

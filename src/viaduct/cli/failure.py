@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import textwrap
 
 import click
 
 from viaduct.cli.application import Application
-from viaduct.errors import PreflightError, VCenterUntrusted, ViaductError
+from viaduct.errors import PreflightError, StateError, VCenterUntrusted, ViaductError
 
 
 def explain(error: ViaductError, application: Application | None, *, verbose: bool) -> None:
@@ -24,6 +25,22 @@ def explain(error: ViaductError, application: Application | None, *, verbose: bo
         click.echo(f"  presented thumbprint (SHA-256): {error.thumbprint}", err=True)
     if application and application.log_file:
         click.echo(f"  log: {application.log_file}", err=True)
+
+
+def of_the_disk(error: OSError) -> StateError | None:
+    """What an error of a disk means to a person; None for any other error."""
+    where = error.filename or "a file"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StateError(
+            f"The disk is full: {where} could not be written.",
+            "Free some space, then run the same command again: it goes on where it was.",
+        )
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return StateError(
+            f"{where} may not be written: {error.strerror}.",
+            "Run as root, or choose another state directory (--state DIR).",
+        )
+    return None
 
 
 def explain_crash(trace: str, application: Application | None) -> None:

@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from viaduct.cli.application import Application, Factory
-from viaduct.cli.failure import explain, explain_crash
+from viaduct.cli.failure import explain, explain_crash, of_the_disk
 from viaduct.cli.root import viaduct
 from viaduct.errors import InputError, ViaductError
 
@@ -52,6 +52,13 @@ def main(factory: Factory, arguments: list[str] | None = None) -> int:
         # The reader of our output has gone (| head): nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except OSError as error:
+        told = of_the_disk(error)
+        if told is None:
+            explain_crash(traceback.format_exc(), made[-1] if made else None)
+        else:
+            explain(told, made[-1] if made else None, verbose=verbose)
+        return FAILED
     except Exception:
         explain_crash(traceback.format_exc(), made[-1] if made else None)
         return FAILED

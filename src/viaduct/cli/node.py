@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import click
 
@@ -36,8 +37,12 @@ def list_nodes(application: Application, name: str | None) -> None:
 @pass_application
 def ssh(application: Application, name: str | None, node_name: str, command: tuple[str, ...]) -> None:
     """Log in to a node as root, or run a COMMAND there."""
+    from viaduct.errors import PreflightError
     from viaduct.services.nodes import login_command
 
+    if shutil.which("ssh") is None:
+        problem = "This machine has no OpenSSH client.", "Install it: apt-get install openssh-client."
+        raise PreflightError((problem,))
     record = choose_cloud(application.records, name)
     tools = application.connect(record.site_file, record.lab, record.name)
     arguments = [*login_command(tools, record.spec, node_name), *command]

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class NodeVm:
-    """A node's VM in vCenter. ``reference`` is its moid; ``power`` is vSphere's powerState value."""
+    """A node's VM in vCenter. ``reference`` is its moid; ``power`` is vSphere's powerState value.
+
+    ``uuid`` is its instance UUID, made anew with each clone. ``identified``: it has been given its guest
+    variables. ``host_key`` is what its guest has published since it was powered on: vSphere forgets such
+    variables at power-off, so it is empty for a VM that is off or still boots.
+    """
 
     cloud: str
     node: str
@@ -16,6 +21,8 @@ class NodeVm:
     reference: str
     power: str
     template: str = ""
+    uuid: str = ""
+    identified: bool = False
     host_key: str = ""
     addresses: tuple[str, ...] = ()
     tools_running: bool = False

@@ -29,9 +29,9 @@ for name in tar.extractfile("agent/modules").read().decode().split():
     exec(compile(source, "viaduct-agent/" + name + ".py", "exec"), module.__dict__)
 sys.modules["agent.main"].start(sys.argv[1:], data)
 """
-"""Python that runs the agent out of the archive on standard input:
+"""Python that runs the agent out of the archive on standard input.
 
-one command, nothing left behind on the node.
+One command, and nothing is left behind on the node.
 """
 
 

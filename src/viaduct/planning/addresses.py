@@ -47,6 +47,6 @@ class AddressPool:
         size = sum(len(span) for span in self._network.ranges)
         raise SpecError(
             f"{self._field}.ranges has no free address left for {purpose}: "
-            f"its {size} addresses are taken or in use by VMs.",
+            f"all of its addresses ({size}) are taken or in use by VMs.",
             f"Give {self._field} a larger range.",
         )

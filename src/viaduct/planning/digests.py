@@ -29,10 +29,10 @@ def catalog_digest(cloud: Cloud) -> str:
 def incarnation(base: str, nodes: Mapping[str, NodeVm]) -> str:
     """``base`` bound to these very VMs: a node that was cloned anew has an empty database.
 
-    A VM's host key is made in the guest's first boot, so it tells incarnations apart even when a vCenter
-    gives out the same reference again.
+    A VM's instance UUID is made with each clone, so it tells incarnations apart even when a vCenter gives
+    out the same reference again.
     """
-    return _sha256([base, [[n, nodes[n].reference, nodes[n].host_key] for n in sorted(nodes)]])
+    return _sha256([base, [[n, nodes[n].reference, nodes[n].uuid] for n in sorted(nodes)]])
 
 
 def cloud_digest(node_digests: Mapping[str, str], catalog: str) -> str:

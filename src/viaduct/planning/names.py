@@ -13,6 +13,12 @@ def folder_of(site: Site, cloud: str) -> str:
     return f"{site.management.folder}/{cloud}"
 
 
+def levels(path: str) -> tuple[str, ...]:
+    """A folder's path and those above it, the uppermost first: ``a/b`` gives ``a``, ``a/b``."""
+    parts = path.split("/")
+    return tuple("/".join(parts[: end + 1]) for end in range(len(parts)))
+
+
 def vm_name(cloud: str, node: str) -> str:
     """The name of a node's VM."""
     return f"{cloud}-{node}"

@@ -91,8 +91,8 @@ def _bring_up(node: Node, desired: Desired, observed: Observed) -> Iterator[Step
             f"Clone {node.name} from template",
             f"there is no VM '{name}'; template {desired.template}",
         )
-    if vm is None or (vm.power != "poweredOn" and not vm.host_key):
-        yield Step(IDENTIFY_NODE, node.name, f"Give {node.name} its identity", "it has never been started")
+    if vm is None or (vm.power != "poweredOn" and not vm.identified):
+        yield Step(IDENTIFY_NODE, node.name, f"Give {node.name} its identity", "it has none yet")
     if vm is None or vm.power != "poweredOn":
         reason = "it is new" if vm is None else f"it is {vm.power}"
         yield Step(POWER_ON_NODE, node.name, f"Power on {node.name}", reason)

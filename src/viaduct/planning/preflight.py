@@ -10,14 +10,18 @@ from viaduct.model.site import Site, SiteNetwork
 from viaduct.planning.names import nearest, vm_name
 
 GIB = 1 << 30
+HTTPS_PORT = 443
 NODE_DISK_BYTES = 20 * GIB
 """Least free space for one node's system disk, its database and its logs."""
 
 Problem = tuple[str, str]
 
 
-def check_site(site: Site, facts: SiteFacts) -> tuple[Problem, ...]:
-    """Problems of names: whatever the site file names must exist and be usable."""
+def check_site(site: Site, facts: SiteFacts, *, clones: bool = False) -> tuple[Problem, ...]:
+    """Problems of the site file against vCenter: whatever it names must exist and be usable.
+
+    The template is only needed where nodes will be cloned (``clones``).
+    """
     if site.datacenter not in facts.datacenters:
         return (
             (
@@ -26,12 +30,14 @@ def check_site(site: Site, facts: SiteFacts) -> tuple[Problem, ...]:
             ),
         )
     return (
+        *_port(site),
         *_management(site, facts),
         *_compute(site, facts),
         *_image_datastore(site, facts),
         *_network("networks.management", site.management_network, facts),
         *_network("networks.external", site.external_network, facts),
         *_switch(site, facts),
+        *(_template(site, facts) if clones else ()),
     )
 
 
@@ -59,6 +65,15 @@ def check_cloud(
         *_space(site, facts, len(missing)),
         *_used_addresses(spec, facts, missing),
     )
+
+
+def _port(site: Site) -> Iterator[Problem]:
+    if site.vcenter.port != HTTPS_PORT:
+        yield (
+            f"vcenter.port: it is {site.vcenter.port}, but Glance's vSphere store reaches a vCenter "
+            f"on port {HTTPS_PORT} only.",
+            f"Name a vCenter that answers on port {HTTPS_PORT}.",
+        )
 
 
 def _management(site: Site, facts: SiteFacts) -> Iterator[Problem]:

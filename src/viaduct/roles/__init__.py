@@ -1,6 +1,6 @@
-"""What runs on a node, as data:
+"""What runs on a node, as data.
 
-pure functions from a cloud's description to files, units and guarded one-shots.
+Pure functions from a cloud's description to files, units and guarded one-shots.
 """
 
 from viaduct.roles.compose import CONFIG_FILES, ROLES, node_state

@@ -9,7 +9,7 @@ from viaduct.model.cloud import Cloud, Node
 from viaduct.model.node_state import File, OneShot, Unit, Wave
 from viaduct.roles import onnode
 from viaduct.roles.service_config import CLOUD_CA, VCENTER_CA
-from viaduct.roles.state import BASE, RoleState, header
+from viaduct.roles.state import BASE, INFRASTRUCTURE, RoleState, header
 
 TRUST_DIRECTORY = "/usr/local/share/ca-certificates"
 # The mark holds the digest of what the trust store was last built from.
@@ -37,7 +37,8 @@ def render(cloud: Cloud, node: Node) -> RoleState:
             *_logs(),
             onnode.program(onnode.READY),
         ),
-        waves=(Wave(BASE, units=units, one_shots=(TRUST,)),),
+        # The trust store is nothing that the infrastructure needs: it is updated while that starts.
+        waves=(Wave(BASE, units=units), Wave(INFRASTRUCTURE, one_shots=(TRUST,))),
     )
 
 

@@ -6,7 +6,7 @@ from viaduct.model.cloud import Cloud, Node
 from viaduct.model.node_state import Check, File, Unit, Wave
 from viaduct.model.site import ComputeCluster
 from viaduct.roles import onnode
-from viaduct.roles.compute_api import CONDUCTOR, CONFIG, USER, shared_files
+from viaduct.roles.compute_api import CONDUCTOR, CONFIG, USER, compute_name, shared_files
 from viaduct.roles.ini import Sections, literal
 from viaduct.roles.service_config import VCENTER_CA, config_file
 from viaduct.roles.state import FINAL, SERVICES, RoleState
@@ -32,14 +32,20 @@ def render(cloud: Cloud, node: Node) -> RoleState:
         files=(*shared, *own),
         waves=(
             Wave(SERVICES, units=tuple(Unit(unit) for unit in units)),
-            Wave(FINAL, checks=(check,)),
+            Wave(FINAL, checks=(check, *_mapped(cloud, node))),
         ),
     )
 
 
-def units(cloud: Cloud) -> tuple[str, ...]:
-    """The units of this role."""
-    return tuple(unit_name(_daemon(cluster).name) for cluster in cloud.site.compute)
+def _mapped(cloud: Cloud, node: Node) -> tuple[Check, ...]:
+    """That the scheduler has found the hosts: before that it answers "no valid host"."""
+    if "database" not in node.roles:
+        return ()  # it can be seen in the database only
+    hosts = [compute_host(cluster) for cluster in cloud.site.compute]
+    names = ", ".join(f"'{host}'" for host in hosts)
+    query = f"SELECT COUNT(*) FROM nova_api.host_mappings WHERE host IN ({names})"  # noqa: S608
+    command = f'test "$(mariadb --batch --skip-column-names --execute "{query}")" = {len(hosts)}'
+    return (Check("nova-scheduler knows the clusters", command, timeout=180),)
 
 
 def _directory(cluster: ComputeCluster) -> str:
@@ -49,7 +55,7 @@ def _directory(cluster: ComputeCluster) -> str:
 def _daemon(cluster: ComputeCluster) -> Daemon:
     host = compute_host(cluster)
     return Daemon(
-        f"nova-compute-{host}",
+        compute_name(cluster),
         USER,
         "nova-compute",
         (CONFIG, f"{_directory(cluster)}/nova-compute.conf"),
@@ -57,6 +63,7 @@ def _daemon(cluster: ComputeCluster) -> Daemon:
         # It asks the conductor first of all, and waits long for an answer that nobody was there to give.
         after=(unit_name(CONDUCTOR.name),),
         stop_timeout=90,
+        vcenter=True,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from viaduct.model.cloud import Cloud, Node
 from viaduct.model.node_state import Check, File, Unit, Wave
+from viaduct.model.site import ComputeCluster
 from viaduct.roles import onnode
 from viaduct.roles.database import migration
 from viaduct.roles.ini import Sections, merge
@@ -22,6 +23,7 @@ from viaduct.roles.service_config import (
 )
 from viaduct.roles.state import DATA, FINAL, SERVICES, RoleState
 from viaduct.roles.units import PASTE, VENV, Api, Daemon, api_files, daemon_file, unit_name
+from viaduct.roles.vsphere_config import compute_host
 
 USER = "nova"
 CONFIG = "/etc/nova/nova.conf"
@@ -73,11 +75,18 @@ def render(cloud: Cloud, node: Node) -> RoleState:
     )
 
 
-def shared_files(cloud: Cloud, node: Node, more: tuple[str, ...] = ()) -> tuple[File, ...]:
-    """nova.conf and what all of nova's daemons need; ``more``: further units that read it."""
-    restarts = (UNITS if "compute-api" in node.roles else ()) + more
+def compute_name(cluster: ComputeCluster) -> str:
+    """The name of a cluster's compute service."""
+    return f"nova-compute-{compute_host(cluster)}"
+
+
+def shared_files(cloud: Cloud, node: Node) -> tuple[File, ...]:
+    """nova.conf and what all of nova's daemons need."""
+    readers = UNITS if "compute-api" in node.roles else ()
+    if "compute" in node.roles:
+        readers += tuple(unit_name(compute_name(cluster)) for cluster in cloud.site.compute)
     return (
-        config_file(cloud, CONFIG, settings(cloud, node), group=USER, restarts=restarts),
+        config_file(cloud, CONFIG, settings(cloud, node), group=USER, restarts=readers),
         onnode.program(onnode.QUEUES),
     )
 
@@ -98,7 +107,7 @@ def settings(cloud: Cloud, node: Node) -> Sections:
             "api_database": database(cloud, node, USER, "nova_api"),
             "wsgi": {"api_paste_config": _PASTE},
             "conductor": {"workers": 1},
-            "scheduler": {"workers": 1, "discover_hosts_in_cells_interval": 5},
+            "scheduler": {"workers": 1, "discover_hosts_in_cells_interval": 3},
             "placement": client(cloud, USER),
             "neutron": client(cloud, USER),
             "glance": client(cloud, USER),

@@ -109,8 +109,8 @@ def _settings(cloud: Cloud, node: Node) -> Section:
         "innodb_log_buffer_size": "8M",
         "innodb_log_file_size": "64M",
         "innodb_flush_method": "O_DIRECT",
-        # On by default since 11.6.2: a row that somebody else changed meanwhile then ends the transaction with error
-        # 1020, which OpenStack does not expect (seen: two logins of one user at once).
+        # On by default since 11.6.2: a row that somebody else changed meanwhile then ends the transaction with
+        # error 1020, which OpenStack does not expect (seen: two logins of one user at once).
         "innodb_snapshot_isolation": "OFF",
         "key_buffer_size": "1M",
         "aria_pagecache_buffer_size": "8M",

@@ -77,9 +77,9 @@ def _settings(cloud: Cloud, node: Node) -> Sections:
 
 
 def _keys(cloud: Cloud, directory: str, secret: str) -> tuple[File, ...]:
-    """A key repository:
+    """A key repository.
 
-    0 is staged, the highest number is the primary key. Keystone looks at it anew at each use.
+    Key 0 is staged, the highest number is the primary one. Keystone looks at them anew at each use.
     """
     return tuple(
         File(

@@ -28,6 +28,7 @@ API = Api(
     IMAGE.local_port,
     state_directories=("glance/staging", "glance/tasks", "glance/lock"),
     timeout=600,
+    vcenter=True,
 )
 UNIT = unit_name(API.name)
 CONFIG = "/etc/glance/glance-api.conf"

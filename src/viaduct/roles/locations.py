@@ -57,9 +57,9 @@ def internal_url(cloud: Cloud, endpoint: Endpoint) -> str:
 
 
 def address_of(cloud: Cloud, node: Node, role: str) -> str:
-    """Where ``node`` reaches ``role``:
+    """Where ``node`` reaches ``role``.
 
-    on itself by loopback, else on the first node that has it. Raises SpecError if none has.
+    On itself by loopback, else on the first node that has it. Raises SpecError if none has.
     """
     if role in node.roles:
         return LOOPBACK

@@ -14,9 +14,17 @@ from viaduct.roles.state import INFRASTRUCTURE, RoleState, header
 
 UNIT = "rabbitmq-server.service"
 USER = "openstack"
+_MADE = "/var/lib/rabbitmq/.viaduct-made"
 _DROP_IN: ini.Sections = {
     "Unit": {"StartLimitIntervalSec": 0},
-    "Service": {"StandardOutput": "journal", "StandardError": "journal", "RestartSec": 2},
+    "Service": {
+        # A first start that was cut off leaves tables that no later start accepts: then it begins anew.
+        "ExecStartPre": f"/bin/sh -c 'test -e {_MADE} || rm -rf /var/lib/rabbitmq/mnesia'",
+        "ExecStartPost": f"/bin/touch {_MADE}",
+        "StandardOutput": "journal",
+        "StandardError": "journal",
+        "RestartSec": 2,
+    },
 }
 
 

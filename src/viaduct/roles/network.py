@@ -29,6 +29,7 @@ API = Api(
     NETWORK.local_port,
     (("OS_NEUTRON_CONFIG_DIR", "/etc/neutron"), ("OS_NEUTRON_CONFIG_FILES", "neutron.conf;ml2_conf.ini")),
     state_directories=("neutron/lock",),
+    vcenter=True,
 )
 UNIT = unit_name(API.name)
 CONFIG = "/etc/neutron/neutron.conf"

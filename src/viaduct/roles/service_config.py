@@ -26,8 +26,9 @@ REPORT_INTERVAL = 5
 def config_file(
     cloud: Cloud, path: str, sections: Sections, *, group: str, restarts: tuple[str, ...]
 ) -> File:
-    """A configuration file with the cloud's options for its name laid over ``sections``; only root and
-    ``group`` read it.
+    """A configuration file that only root and ``group`` read.
+
+    The cloud's options for the file's name are laid over ``sections``.
     """
     name = path.rpartition("/")[2]
     options: Mapping[str, Section] = cloud.spec.options.get(name, {})

@@ -17,7 +17,7 @@ FINAL = "final"
 WAVES = (BASE, INFRASTRUCTURE, DATA, IDENTITY, SERVICES, FINAL)
 """Names of waves in the order in which a node goes through them.
 
-``base``: what every program needs (trust store, time, logging). ``infrastructure``: database with its
+``base``: time and logging. ``infrastructure``: database with its
 schemas, message broker, cache, load balancer. ``data``: migrations, if the image is newer than the data.
 ``identity``: keystone, which other services ask as they start.
 ``services``: all other APIs and daemons. ``final``: nothing is started any more, the whole is checked.

@@ -52,6 +52,7 @@ VOLUME_SERVICE = Daemon(
     _THREADS,
     state_directories=_DIRECTORIES,
     stop_timeout=90,
+    vcenter=True,
 )
 UNITS = tuple(unit_name(name) for name in (API.name, SCHEDULER.name, VOLUME_SERVICE.name))
 

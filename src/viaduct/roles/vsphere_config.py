@@ -26,9 +26,9 @@ def compute_host(cluster: ComputeCluster) -> str:
 
 
 def compute_id(cloud: Cloud, cluster: ComputeCluster) -> str:
-    """Nova's identifier of the compute node that stands for a cluster:
+    """Nova's identifier of the compute node that stands for a cluster.
 
-    the same whenever and wherever it is rendered.
+    The same whenever and wherever it is rendered.
     """
     site = cloud.site
     name = "/".join((site.vcenter.host, site.datacenter, cluster.cluster, cloud.spec.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from viaduct.engine.run import Handler, Report
@@ -12,7 +13,7 @@ from viaduct.model.observed import NodeVm
 from viaduct.model.plan import Step
 from viaduct.planning import plan as actions
 from viaduct.planning.digests import catalog_digest, cloud_digest, incarnation
-from viaduct.planning.names import folder_of, vm_name
+from viaduct.planning.names import folder_of, levels, vm_name
 from viaduct.provisioning.identity import guestinfo
 from viaduct.services.tools import CloudTools
 
@@ -25,6 +26,7 @@ class DeployActions:
         self._cloud = cloud
         self._states = states
         self._nodes = {node.name: node for node in cloud.spec.nodes}
+        self._made_folders: set[str] = set()
 
     def handlers(self) -> dict[str, Handler]:
         """The registry: action -> handler.
@@ -44,11 +46,19 @@ class DeployActions:
         }
 
     def ensure_folder(self, step: Step, report: Report) -> None:
-        self._tools.vsphere.ensure_folder(self._tools.site, self._folder())
+        site, vsphere = self._tools.site, self._tools.vsphere
+        self._made_folders |= {p for p in levels(self._folder()) if not vsphere.folder_exists(site, p)}
+        vsphere.ensure_folder(site, self._folder())
 
     def remove_folder(self, step: Step, report: Report) -> None:
-        if self._tools.vsphere.folder_exists(self._tools.site, self._folder()):
-            self._tools.vsphere.delete_folder(self._tools.site, self._folder())
+        site, vsphere = self._tools.site, self._tools.vsphere
+        if self._folder() in self._made_folders and vsphere.folder_exists(site, self._folder()):
+            vsphere.delete_folder(site, self._folder())
+        # The folders above, too, if they were made for it; somebody may use them by now.
+        for path in reversed(levels(self._folder())[:-1]):
+            if path in self._made_folders:
+                with contextlib.suppress(VCenterError):
+                    vsphere.delete_folder(site, path)
 
     def clone_node(self, step: Step, report: Report) -> None:
         # A clone that an earlier process began may have ended meanwhile.
@@ -58,7 +68,7 @@ class DeployActions:
 
     def remove_clone(self, step: Step, report: Report) -> None:
         vm = self._find(step.target)
-        if vm is not None and vm.power == "poweredOff" and not vm.host_key:
+        if vm is not None and vm.power == "poweredOff" and not vm.identified:
             self._tools.vsphere.delete(vm)
 
     def identify_node(self, step: Step, report: Report) -> None:

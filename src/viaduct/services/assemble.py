@@ -8,7 +8,8 @@ from viaduct.services.tools import CloudTools
 
 
 def assemble(tools: CloudTools, spec: CloudSpec) -> Cloud:
-    """The cloud with its secrets and certificates, made if missing; writes ``clouds.yaml`` and ``ca.pem``.
+    """The cloud with its secrets and certificates, made if missing (so is the SSH key); writes ``clouds.yaml``
+    and ``ca.pem``.
 
     Raises :class:`viaduct.errors.StateError` and :class:`viaduct.errors.VCenterError`.
     """
@@ -20,6 +21,8 @@ def assemble(tools: CloudTools, spec: CloudSpec) -> Cloud:
             *(node.external_address for node in spec.nodes),
         }
     )
+    # A key that cannot be made or read is told now, not when there is a VM already.
+    tools.transport.public_key()
     ca, chain, key = tools.authority.ensure((), tuple(addresses))
     cloud = Cloud(
         spec=spec,

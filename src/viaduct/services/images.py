@@ -12,6 +12,7 @@ from viaduct.errors import ImageError
 from viaduct.services.process import Runner, run_process
 
 BUILDER_PACKAGES = "appliance/host-packages.txt"
+_ADVICE = "Check that the Debian mirror and the Python package index answer and that the disk is not full."
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Images:
             failure = failures[-1] if failures else ended.reason
             raise ImageError(
                 f"The appliance could not be built: {failure}",
-                f"{_advice(ended.errors, failure)} Run the same command again: what is built is kept.",
-                detail=ended.errors,
+                f"{ended.remedy or _ADVICE} Run the same command again: what is built is kept.",
+                detail=ended.detail,
             )
         image = self.current()
         if image is None:
@@ -96,14 +97,6 @@ def _progress(report: Report, failures: list[str]) -> Callable[[str], None]:
             report(f"{title}: {state}")
 
     return line
-
-
-def _advice(errors: str, failure: str) -> str:
-    """The builder writes its remedy on the line after the failure."""
-    lines = [line.strip() for line in errors.splitlines()]
-    if failure in lines[:-1]:
-        return lines[lines.index(failure) + 1]
-    return "Check that the Debian mirror and the Python package index answer and that the disk is not full."
 
 
 def _load(directory: Path, *, current: bool) -> Image:

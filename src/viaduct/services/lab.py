@@ -73,6 +73,6 @@ class Lab:
             raise LabError(
                 f"The lab could not be {done}: {ended.reason}",
                 ended.remedy or f"Its logs are in {self.directory}; './viaduct lab status' shows what runs.",
-                detail=ended.errors,
+                detail=ended.detail,
             )
         return ended

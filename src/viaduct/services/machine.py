@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,6 +17,9 @@ from viaduct.planning.machine import MachineFacts, check_machine
 from viaduct.services.process import Runner, run_process
 
 TUN = Path("/dev/net/tun")
+_TUNGETFEATURES = 0x800454CF
+"""linux/if_tun.h"""
+_PROBE_SECONDS = 20
 
 
 class Machine:
@@ -26,15 +32,19 @@ class Machine:
 
     def check(self, *, lab: bool, image_built: bool) -> None:
         """Raises :class:`PreflightError` with all that the machine lacks."""
-        problems = check_machine(self.facts(), lab=lab, image_built=image_built)
+        problems = check_machine(self.facts(lab=lab), lab=lab, image_built=image_built)
         if problems:
             raise PreflightError(problems)
 
-    def facts(self) -> MachineFacts:
-        """What the machine has now. Kernel modules that are only not loaded yet are loaded."""
+    def facts(self, *, lab: bool = True) -> MachineFacts:
+        """What the machine has now.
+
+        What only the ``lab`` needs is tried by doing it, as root; kernel modules that are only not loaded yet
+        are loaded.
+        """
         root = os.geteuid() == 0
         existing = _nearest_existing(self._state_dir)
-        if root:
+        if root and lab:
             _load_module("overlay", lambda: "overlay" in _kernel_filesystems())
             _load_module("tun", TUN.exists)
         return MachineFacts(
@@ -43,8 +53,9 @@ class Machine:
             state_filesystem=_filesystem_of(existing),
             free_bytes=shutil.disk_usage(existing).free,
             filesystems=_kernel_filesystems(),
-            tun=TUN.exists(),
             memory_mb=_memory_mb(),
+            overlay_refusal=_overlay_refusal(existing) if root and lab else "",
+            tun_refusal=_tun_refusal() if root and lab else "",
         )
 
     def missing_packages(self, lists: Iterable[str]) -> tuple[str, ...]:
@@ -73,7 +84,8 @@ class Machine:
                         f"The Debian packages {' '.join(packages)} could not be installed: {ended.reason}",
                         ended.remedy or "Check that the package mirror answers (apt-get update).",
                     ),
-                )
+                ),
+                detail=ended.detail,
             )
 
 
@@ -105,6 +117,42 @@ def _filesystem_of(path: Path) -> str:
 def _kernel_filesystems() -> frozenset[str]:
     lines = Path("/proc/filesystems").read_text(encoding="utf-8").splitlines()
     return frozenset(line.split()[-1] for line in lines if line.split())
+
+
+def _overlay_refusal(directory: Path) -> str:
+    """Why an overlay that keeps its changes in ``directory`` does not work here; empty if it does.
+
+    One that cannot keep the mark of a deleted file mounts well and fails later: a file is deleted, too.
+    """
+    script = (
+        'cd "$0" && mkdir lower upper work root && touch lower/file && '
+        "mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay root && rm root/file"
+    )
+    try:
+        with tempfile.TemporaryDirectory(prefix=".probe-", dir=directory) as probe:
+            done = subprocess.run(
+                ["unshare", "--mount", "sh", "-c", script, probe],
+                capture_output=True,
+                text=True,
+                timeout=_PROBE_SECONDS,
+                check=False,
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        # Too little space is told on its own.
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        return "" if full else getattr(error, "strerror", None) or f"no end within {_PROBE_SECONDS} s"
+    said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+    return "" if done.returncode == 0 else said[0]
+
+
+def _tun_refusal() -> str:
+    """Why /dev/net/tun cannot be used; empty if it can. It is only asked what it offers: nothing is made."""
+    try:
+        with TUN.open("rb+", buffering=0) as device:
+            fcntl.ioctl(device, _TUNGETFEATURES, bytes(4))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _load_module(name: str, loaded: Callable[[], bool]) -> None:

@@ -34,11 +34,11 @@ class SiteView:
 def look_at_site(tools: CloudTools, request: SpecRequest) -> SiteView:
     """Ask vCenter and complete the spec. Raises :class:`PreflightError` with all that the site lacks."""
     facts = tools.vsphere.facts(tools.site)
-    problems = check_site(tools.site, facts)
+    nodes = {vm.node: vm for vm in tools.vsphere.nodes(tools.name)}
+    problems = check_site(tools.site, facts, clones=not nodes)
     if problems:
         raise PreflightError(problems)
     record = tools.records.get(tools.name)
-    nodes = {vm.node: vm for vm in tools.vsphere.nodes(tools.name)}
     existing = record.spec if record else None
     used = _used_addresses(tools, facts, existing)
     if nodes and not record:

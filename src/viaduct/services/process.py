@@ -34,6 +34,13 @@ class Ended:
         lines = [line.strip() for line in self.errors.splitlines()]
         return next((line.partition(": ")[2] for line in lines if line.startswith("what to do: ")), "")
 
+    @property
+    def detail(self) -> str:
+        """The rest of standard error: what our programs quote of logs, or what a crash left."""
+        said = ("error ", "what to do: ", "log: ")
+        rest = (line for line in self.errors.splitlines() if not line.strip().startswith(said))
+        return "\n".join(line.removeprefix("  | ") for line in rest)
+
 
 Runner = Callable[[Sequence[str], Callable[[str], None]], Ended]
 """Runs an argument vector, handing over each line of its standard output."""

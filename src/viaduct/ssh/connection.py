@@ -64,6 +64,8 @@ class Connections:
 
     async def _dial(self, target: Target, deadline: float) -> asyncssh.SSHClientConnection:
         """Try politely: a booting node refuses connections, and sshd may run before the key is in place."""
+        if not target.host_key.strip():
+            raise _unknown_host_key(target)
         pause = _FIRST_PAUSE
         while True:
             left = deadline - time.monotonic()
@@ -96,6 +98,13 @@ class Connections:
             connect_timeout=_ATTEMPT,
             login_timeout=_ATTEMPT,
         )
+
+
+def _unknown_host_key(target: Target) -> NodeUnreachable:
+    return NodeUnreachable(
+        f"The node at {target.address} has not published its SSH host key since it was switched on.",
+        "It may have been switched off, or still be booting: run the same command again.",
+    )
 
 
 def _wrong_host_key(target: Target) -> NodeUnreachable:

@@ -27,15 +27,17 @@ _LONGEST_LINE = 1 << 20
 class SshTransport:
     """Implements :class:`viaduct.services.ports.NodeTransport`; usable from several threads.
 
-    ``directory`` keeps the key pair (made on first use) and the known-hosts files of interactive logins.
-    ``port`` is where nodes' sshd listens. Raises StateError when the directory cannot be used.
+    ``directory`` keeps the key pair (made on first use: a dry look leaves nothing behind) and the known-hosts
+    files of interactive logins. ``port`` is where nodes' sshd listens. Methods raise StateError when the
+    directory cannot be used.
     """
 
     def __init__(self, directory: Path, port: int = 22) -> None:
-        self._key_file = keys.ensure(directory)
         self._directory = directory
+        self._key_lock = threading.Lock()
+        self._key_made: Path | None = None
         self._port = port
-        self._connections = Connections(self._key_file)
+        self._connections = Connections(directory / keys.KEY_FILE)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ssh", daemon=True)
         self._thread.start()
@@ -43,6 +45,7 @@ class SshTransport:
     def run(
         self, address: IPv4Address, host_key: str, command: str, *, stdin: bytes = b"", timeout: float
     ) -> CommandResult:
+        self._key()
         return self._wait(self._execute(Target(address, host_key, self._port), command, stdin, timeout, None))
 
     def stream(
@@ -55,12 +58,14 @@ class SshTransport:
         timeout: float,
         line: Callable[[str], None],
     ) -> CommandResult:
+        self._key()
         return self._wait(self._execute(Target(address, host_key, self._port), command, stdin, timeout, line))
 
     def public_key(self) -> str:
-        return self._key_file.with_suffix(".pub").read_text().strip()
+        return self._key().with_suffix(".pub").read_text().strip()
 
     def interactive(self, address: IPv4Address, host_key: str) -> tuple[str, ...]:
+        key_file = self._key()
         known = self._directory / f"known_hosts-{address}"
         name = str(address) if self._port == 22 else f"[{address}]:{self._port}"
         keys.write(known, f"{name} {host_key.strip()}\n".encode())
@@ -73,7 +78,7 @@ class SshTransport:
         }
         flags = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
         where = ("-p", str(self._port), f"root@{address}")
-        return ("ssh", "-F", "/dev/null", "-i", str(self._key_file), *flags, *where)
+        return ("ssh", "-F", "/dev/null", "-i", str(key_file), *flags, *where)
 
     def close(self) -> None:
         """Close all connections and end the private thread. Calls after it fail."""
@@ -83,6 +88,13 @@ class SshTransport:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
+
+    def _key(self) -> Path:
+        """The private key's file."""
+        with self._key_lock:
+            if self._key_made is None:
+                self._key_made = keys.ensure(self._directory)
+            return self._key_made
 
     def _wait(self, work: Coroutine[Any, Any, Result]) -> Result:
         future: Future[Result] = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,9 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from viaduct.errors import StateError
 from viaduct.store.migrations import HEAD
+
+_LEAST_FREE_BYTES = 64 << 10
+"""Below this SQLite can no longer write its log, whatever it says."""
 
 
 class Database:
@@ -75,11 +80,23 @@ def _on_connect(connection: Any, record: Any) -> None:
 
 
 def _state_error(path: Path, error: SQLAlchemyError) -> StateError:
+    # SQLite's own words are vague ("unable to open database file", "disk I/O error"): look at the disk, too.
     reason = str(error.orig) if isinstance(error, DatabaseError) else type(error).__name__
-    if "disk" in reason and "full" in reason:
+    if ("disk" in reason and "full" in reason) or not _has_room(path.parent):
+        reason = "the disk is full"
         remedy = "Free some space on its file system, then run the same command again."
+    elif not os.access(path.parent, os.W_OK):
+        reason = f"{path.parent} is read-only, or not yours"
+        remedy = "Run as root, or choose another state directory (--state DIR)."
     elif "malformed" in reason or "not a database" in reason:
         remedy = f"Move {path} away, or use another state directory (--state)."
     else:
         remedy = "Check the state directory's file system, space and mode."
     return StateError(f"The manager's database {path} cannot be used: {reason}.", remedy)
+
+
+def _has_room(directory: Path) -> bool:
+    try:
+        return shutil.disk_usage(directory).free >= _LEAST_FREE_BYTES
+    except OSError:
+        return True

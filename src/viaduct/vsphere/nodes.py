@@ -17,6 +17,7 @@ TEMPLATE_KEY = "viaduct.template"
 SHAPE_KEY = "viaduct.shape"
 """Digest of how the VM was asked for, set at clone; ``viaduct.node`` follows when the VM is complete."""
 HOST_KEY = "guestinfo.viaduct.hostkey"
+IDENTITY_KEY = "guestinfo.metadata"
 
 _CLOUD_PATH = f'config.extraConfig["{CLOUD_KEY}"]'
 
@@ -24,6 +25,7 @@ PATHS = (
     "name",
     "runtime.powerState",
     "config.extraConfig",
+    "config.instanceUuid",
     "config.hardware.numCPU",
     "config.hardware.memoryMB",
     "guest.net",
@@ -50,7 +52,9 @@ def describe(row: Row) -> NodeVm:
         reference=row.moid,
         power=str(row.get("runtime.powerState", "")),
         template=extra.get(TEMPLATE_KEY, ""),
-        host_key=extra.get(HOST_KEY, ""),
+        uuid=row.get("config.instanceUuid") or "",
+        identified=bool(extra.get(IDENTITY_KEY)),
+        host_key=extra.get(HOST_KEY, "").strip(),
         addresses=addresses(row.get("guest.net") or ()),
         tools_running=row.get("guest.toolsRunningStatus") == "guestToolsRunning",
         cpus=row.get("config.hardware.numCPU", 0),

@@ -73,7 +73,8 @@ def _pinned(vcenter: VCenter, wanted: str) -> Trusted:
     normalized = wanted.replace(":", "").upper()
     matches = [c for c in chain if thumbprint(c).replace(":", "") == normalized]
     if not matches:
-        raise _untrusted(vcenter, chain[0], f"its thumbprint is not the one in the site file ({wanted})")
+        why = f"its thumbprint is not the one in the site file ({wanted})"
+        raise _untrusted(vcenter, chain[0], why, instead=True)
     anchor = ssl.DER_cert_to_PEM_cert(matches[0])
     context = ssl.create_default_context(cadata=anchor)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -122,13 +123,25 @@ def _reason(problem: OSError) -> str:
     return problem.strerror or str(problem)
 
 
-def _untrusted(vcenter: VCenter, certificate: bytes, why: str) -> VCenterUntrusted:
+def _untrusted(
+    vcenter: VCenter, certificate: bytes, why: str, *, instead: bool = False
+) -> VCenterUntrusted:
+    """``instead``: the site file has a thumbprint, but another one."""
     seen = thumbprint(certificate)
+    line = f"thumbprint: '{seen}'"
+    if instead:
+        then = (
+            f"If they are equal, the certificate was renewed: replace the one in the site file by  {line}  . "
+            "If not, something else answers at that address: do not trust it."
+        )
+    else:
+        then = (
+            f"If they are equal, add to vcenter in the site file:  {line}  (or name the file of its CA "
+            "instead:  ca_file: PATH)."
+        )
     return VCenterUntrusted(
         f"The certificate of vCenter {vcenter.host} is not trusted: {why}. Its SHA-256 thumbprint is {seen}.",
-        "Compare it with the one that the vCenter itself shows (Administration > Certificates). If they "
-        f"are equal, add to vcenter in the site file:  thumbprint: '{seen}'  (or name the file of its CA "
-        "instead:  ca_file: PATH).",
+        f"Compare it with the one that the vCenter itself shows (Administration > Certificates). {then}",
         seen,
     )
 

@@ -156,6 +156,31 @@ class TestController:
         assert operations._get_controller("vm-1", "lsiLogic") is None, "upstream finds it now: drop ours"
 
 
+class TestClonesOfServers:
+    """An attached volume's snapshot is a clone of the server: it must not carry the server's identity."""
+
+    def clone(self, operations: Any, **options: Any) -> dict[str, str]:
+        session = operations._session
+        operations.clone_backing("snap", "vm-7", None, "full", "ds-1", folder="group-v3", **options)
+        (spec,) = [kwargs["spec"] for method, _args, kwargs in session.calls if method == "CloneVM_Task"]
+        return {option.key: option.value for option in getattr(spec.config, "extraConfig", [])}
+
+    def test_a_server_loses_its_identity(self) -> None:
+        session = Session(get_object_property=[_disk("u-1", 1)])
+        operations = ViaductVolumeOps(session, 100, "key", "type")
+        assert self.clone(operations, disks_to_clone=["u-1"])["nvp.vm-uuid"] == ""
+
+    def test_a_volume_keeps_its_own(self) -> None:
+        operations = ViaductVolumeOps(Session(), 100, "key", "type")
+        kept = self.clone(operations, extra_config={"cinder.volume.id": "v"})
+        assert kept == {"cinder.volume.id": "v"}
+
+    def test_upstream_leaves_it(self) -> None:
+        session = Session(get_object_property=[_disk("u-1", 1)])
+        operations = upstream_volumeops.VMwareVolumeOps(session, 100, "key", "type")
+        assert "nvp.vm-uuid" not in self.clone(operations, disks_to_clone=["u-1"]), "mended upstream: drop ours"
+
+
 @pytest.mark.parametrize(
     ("version", "fitting"),
     [

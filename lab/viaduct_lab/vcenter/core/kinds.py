@@ -36,6 +36,11 @@ def kind_named(name: str) -> type[ManagedObject] | None:
     return _kinds.get(name)
 
 
+def all_kinds() -> list[type[ManagedObject]]:
+    """The registered classes, by the wire name of their types."""
+    return [_kinds[name] for name in sorted(_kinds)]
+
+
 def extend(
     type_name: str,
     wsdl_name: str,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from viaduct_lab.vcenter.core import codec, faults
 from viaduct_lab.vcenter.core.context import Call
+from viaduct_lab.vcenter.core.descriptions import description_id
 from viaduct_lab.vcenter.core.managed_entity import ManagedEntity
 from viaduct_lab.vcenter.core.managed_object import ManagedObject
 from viaduct_lab.vcenter.core.types import Ref, support, vim, vmodl
@@ -130,13 +131,12 @@ class Tasks:
 
         moid = self._center.registry.new_moid("task")
         entity = target if isinstance(target, ManagedEntity) else None
-        name = method.removesuffix("_Task")
-        owner = support.GetWsdlMethod("urn:vim25", method).info.type
+        known = support.GetWsdlMethod("urn:vim25", method)
         info = vim.TaskInfo(
             key=moid,
             task=vim.Task(moid),
-            name=support.GetWsdlMethod("urn:vim25", method),
-            descriptionId=f"{owner.__name__.removeprefix('vim.')}.{name[:1].lower()}{name[1:]}",
+            name=known,
+            descriptionId=description_id(target.vim_type, known.info),
             entity=entity.ref if entity is not None else None,
             entityName=entity.name if entity is not None else None,
             state="queued",

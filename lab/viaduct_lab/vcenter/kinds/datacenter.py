@@ -67,7 +67,7 @@ class Datacenter(ManagedEntity):
     def prop_configuration(self) -> Any:
         return vim.Datacenter.ConfigInfo(defaultHardwareVersionKey="vmx-21")
 
-    @soap_method("QueryDatacenterConfigOptionDescriptor")
+    @soap_method("queryDatacenterConfigOptionDescriptor")
     def query_config_options(self, call: Call, args: Any) -> list[Any]:
         return option_descriptors(())
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from viaduct_lab.vcenter.core.content import known
 from viaduct_lab.vcenter.core.context import Call
-from viaduct_lab.vcenter.core.kinds import kind
+from viaduct_lab.vcenter.core.descriptions import description_id
+from viaduct_lab.vcenter.core.kinds import all_kinds, kind
 from viaduct_lab.vcenter.core.managed_entity import ManagedEntity
 from viaduct_lab.vcenter.core.managed_object import ManagedObject, soap_method
-from viaduct_lab.vcenter.core.types import Ref, support, vim
+from viaduct_lab.vcenter.core.types import Ref, vim
 from viaduct_lab.vcenter.kinds.history_collectors import TaskHistoryCollector
 from viaduct_lab.vcenter.kinds.task import Task
 
@@ -29,12 +31,16 @@ class TaskManager(ManagedObject):
 
     def prop_description(self) -> Any:
         describe = vim.ElementDescription
-        methods = sorted({m.wsdlName: m for cls in _entity_types() for m in cls._methodInfo.values()}.items())
         return vim.TaskDescription(
             methodInfo=[
-                describe(key=f"{m.type.__name__}.{m.name}", label=name, summary=name)
-                for name, m in methods
-                if m.isTask
+                describe(
+                    key=description_id(owner.vim_type, method),
+                    label=method.wsdlName,
+                    summary=method.wsdlName,
+                )
+                for owner in all_kinds()
+                for method in owner.vim_type._GetMethodList()
+                if method.isTask and known(method.version)
             ],
             state=[describe(key=key, label=label, summary=label) for key, label in _STATES],
             reason=[
@@ -72,8 +78,3 @@ class TaskManager(ManagedObject):
         self.center.tasks.remember(task)
         self.notify("recentTask")
         return info
-
-
-def _entity_types() -> list[Any]:
-    names = ("vim.ManagedEntity", "vim.VirtualMachine", "vim.HostSystem", "vim.Folder")
-    return [support.GetVmodlType(name) for name in names]

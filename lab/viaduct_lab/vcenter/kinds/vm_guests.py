@@ -70,20 +70,22 @@ async def adopt(center: VCenter) -> None:
     if runtime is None:
         _without_runtime(center)
         return
+    machines = {machine.moid: machine for machine in center.registry.of_kind(VirtualMachine)}
+    for vm_id in await asyncio.to_thread(runtime.kept):
+        if vm_id not in machines:
+            # vCenter died while the machine was destroyed.
+            await guests.call(center, "forget", vm_id)
     alive = frozenset(await asyncio.to_thread(runtime.adopt))
     runtime.watch(GuestWatch(center).changed)
-    for vm_id in alive:
-        machine = center.registry.get(vm_id)
-        if not isinstance(machine, VirtualMachine):
-            await guests.call(center, "stop", vm_id)  # nobody knows it any more
-            continue
+    for vm_id in alive & machines.keys():
+        machine = machines[vm_id]
         if machine.power_state == POWERED_OFF:
             # vCenter died between starting the guest and noting it.
             machine.state.power.state, machine.state.power.guest = POWERED_ON, True
             machine.state.power.boot_time = center.now()
             machine.power_changed()
         await vm_power.follow(machine)
-    for machine in center.registry.of_kind(VirtualMachine):
+    for machine in machines.values():
         if machine.is_guest and machine.moid not in alive and machine.power_state != POWERED_OFF:
             vm_power.ended(machine, clean=False)
 

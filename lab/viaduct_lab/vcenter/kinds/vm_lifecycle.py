@@ -12,7 +12,7 @@ from viaduct_lab.vcenter.core.types import vim
 from viaduct_lab.vcenter.kinds import datastore as datastores
 from viaduct_lab.vcenter.kinds import vm_power
 from viaduct_lab.vcenter.kinds.virtual_machine import VirtualMachine
-from viaduct_lab.vcenter.vm import disk_work
+from viaduct_lab.vcenter.vm import disk_work, guests
 from viaduct_lab.vcenter.vm.locking import locked
 from viaduct_lab.vcenter.vm.state import POWERED_ON
 from viaduct_lab.vcenter.vm.storage_service import blocking, files_of
@@ -33,7 +33,7 @@ async def destroy(machine: VirtualMachine, call: Call, args: Any, task: TaskRun)
 async def remove(machine: VirtualMachine) -> None:
     """Out of the inventory, then the files: a crash between leaves files, never a machine without."""
     center = machine.center
-    await _stop_suspended(machine)
+    await _end_guest(machine)
     disks, plain, stores = machine.disk_paths(), machine.plain_files(), machine.datastores()
     center.events.post(vim.event.VmRemovedEvent, machine, f"Removed {machine.name} from the inventory")
     center.registry.remove(machine)
@@ -42,10 +42,11 @@ async def remove(machine: VirtualMachine) -> None:
         store.touched()
 
 
-async def _stop_suspended(machine: VirtualMachine) -> None:
-    """A suspended guest is frozen, not gone: its processes have to end."""
+async def _end_guest(machine: VirtualMachine) -> None:
+    """A suspended guest is frozen, not gone: its processes have to end. Then nothing is kept of it."""
     if machine.is_guest:
         await vm_power.stop(machine)
+    await guests.call(machine.center, "forget", machine.moid)
 
 
 def _delete_files(
@@ -77,7 +78,7 @@ def _refuse_on(machine: VirtualMachine) -> None:
 async def unregister(machine: VirtualMachine, call: Call, args: Any) -> None:
     """Take the machine out of the inventory and keep its files."""
     _refuse_on(machine)
-    await _stop_suspended(machine)
+    await _end_guest(machine)
     machine.center.events.post(
         vim.event.VmRemovedEvent, machine, f"Removed {machine.name} from the inventory"
     )

@@ -126,7 +126,8 @@ async def reset(machine: VirtualMachine, call: Call, args: Any, task: TaskRun) -
     """Hard reset."""
     machine.require_power(POWERED_ON)
     if machine.is_guest:
-        machine.state.guest = Guest()
+        # What the guest has set belongs to the virtual hardware, which stays on.
+        machine.state.guest = Guest(guestinfo=machine.state.guest.guestinfo)
         machine.guest_changed()
         await guests.call(machine.center, "reset", machine.moid)
     machine.state.power.boot_time = machine.center.now()

@@ -140,6 +140,12 @@ def _defaults(state: VmState) -> dict[str, Any]:
     }
 
 
+def _extra_config(state: VmState) -> dict[str, str]:
+    """What is configured and, for as long as the machine runs, what its guest has set over it."""
+    merged = {**state.extra, **state.guest.guestinfo}
+    return {key: value for key, value in merged.items() if value}
+
+
 def config_info(state: VmState, name: str, datastore_urls: list[tuple[str, str]]) -> Any:
     """The property ``config``. ``datastore_urls``: (name, URL) of the datastores in use."""
     known = state.hardware
@@ -157,7 +163,7 @@ def config_info(state: VmState, name: str, datastore_urls: list[tuple[str, str]]
         template=known.template,
         files=_files(state),
         hardware=hardware(state),
-        extraConfig=[vim.option.OptionValue(key=k, value=v) for k, v in state.extra.items()],
+        extraConfig=[vim.option.OptionValue(key=k, value=v) for k, v in _extra_config(state).items()],
         datastoreUrl=[
             vim.vm.ConfigInfo.DatastoreUrlPair(name=label, url=url) for label, url in datastore_urls
         ],

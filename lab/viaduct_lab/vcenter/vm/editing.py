@@ -106,7 +106,6 @@ async def reconfigure(machine: VirtualMachine, spec: Any) -> None:
     edit = await plan(machine, spec)
     known = await blocking(disk_work.perform, files_of(machine.center), edit.actions)
     machine.require_alive()
-    before = guests.guestinfo(machine.state.extra)
     try:
         commit(machine, spec, edit, known)
     except BaseException:
@@ -120,9 +119,7 @@ async def reconfigure(machine: VirtualMachine, spec: Any) -> None:
     await written(machine)
     if edit.adapters_changed:
         await guest_links.reconnect(machine)
-    after = guests.guestinfo(machine.state.extra)
-    if machine.is_guest and after != before:
-        await guests.call(machine.center, "set_guestinfo", machine.moid, after)
+    await _tell_guest(machine, spec)
 
 
 def commit(machine: VirtualMachine, spec: Any, edit: Edit, known: dict[int, Any]) -> None:
@@ -132,6 +129,17 @@ def commit(machine: VirtualMachine, spec: Any, edit: Edit, known: dict[int, Any]
     machine.state.devices = edit.devices
     machine.complete_disks(known)
     settings.apply(machine.state, spec)
+    for option in spec.extraConfig:
+        # The last word counts: what the guest had set for this key is overwritten.
+        machine.state.guest.guestinfo.pop(option.key, None)
+
+
+async def _tell_guest(machine: VirtualMachine, spec: Any) -> None:
+    """Let a running guest read the variables that ``spec`` has set."""
+    news = guests.guestinfo({option.key: "" for option in spec.extraConfig})
+    if machine.is_guest and news:
+        present = guests.guestinfo(machine.state.extra)
+        await guests.call(machine.center, "set_guestinfo", machine.moid, present, frozenset(news))
 
 
 async def written(machine: VirtualMachine) -> None:

@@ -117,7 +117,5 @@ def apply_status(state: VmState, status: GuestStatus) -> tuple[bool, bool]:
     guest.tools_running = status.tools_running
     guest.hostname = status.hostname
     guest.addresses = {mac.lower(): tuple(each) for mac, each in status.addresses.items()}
-    said = {GUESTINFO + key: value for key, value in status.guestinfo.items() if value}
-    news = {key: value for key, value in said.items() if state.extra.get(key) != value}
-    state.extra.update(news)
-    return before != (guest.tools_running, guest.hostname, guest.addresses), bool(news)
+    known, guest.guestinfo = guest.guestinfo, {GUESTINFO + k: v for k, v in status.guestinfo.items()}
+    return before != (guest.tools_running, guest.hostname, guest.addresses), known != guest.guestinfo

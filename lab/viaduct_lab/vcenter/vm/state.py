@@ -77,14 +77,16 @@ class Power:
 
 @dataclass
 class Guest:
-    """What is known of the software inside; never kept.
+    """What is known of the software inside; never kept, and forgotten at power-off.
 
-    ``addresses``: MAC -> addresses with prefix length. ``family`` is empty while unknown.
+    ``addresses``: MAC -> addresses with prefix length. ``guestinfo``: what the guest has set itself, by key
+    of extraConfig.
     """
 
     tools_running: bool = False
     hostname: str = ""
     addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    guestinfo: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from viaduct_lab.vcenter.core.content import known
@@ -12,8 +12,8 @@ from viaduct_lab.vcenter.soap.serialize import XSD_NAMES
 
 NAMESPACE = "urn:vim25"
 
-_MethodFault: Any = support.GetVmodlType("vmodl.MethodFault")
-_LocalizedMethodFault: Any = support.GetVmodlType("vmodl.LocalizedMethodFault")
+METHOD_FAULT: Any = support.GetVmodlType("vmodl.MethodFault")
+LOCALIZED_FAULT: Any = support.GetVmodlType("vmodl.LocalizedMethodFault")
 _BUILT_IN_ARRAYS = (
     ("AnyURI", "anyURI"),
     ("Base64Binary", "base64Binary"),
@@ -56,7 +56,7 @@ def type_name(vim_type: VimType, *, bare_fault: bool = False) -> str:
         return "xsd:" + XSD_NAMES[vim_type]
     if issubclass(vim_type, support.ManagedObject):
         return "vim25:ManagedObjectReference"
-    if vim_type is _MethodFault and not bare_fault:
+    if vim_type is METHOD_FAULT and not bare_fault:
         return "vim25:LocalizedMethodFault"
     return f"vim25:{vim_type._wsdlName}"
 
@@ -69,35 +69,35 @@ def element(name: str, vim_type: VimType, *, optional: bool, bare_fault: bool = 
     return f'<element name="{name}" type="{type_name(item, bare_fault=bare_fault)}"{occurs}/>'
 
 
-def core_schema(types: Iterable[VimType]) -> str:
-    """``core-types.xsd``: what the other schemas build on."""
+def core_schema(types: Iterable[VimType], arrays: Container[VimType]) -> str:
+    """``core-types.xsd``: what the other schemas build on. ``arrays``: the types that have an ``ArrayOf…``."""
     reference = (
         '<complexType name="ManagedObjectReference"><simpleContent>'
         '<extension base="xsd:string"><attribute name="type" type="xsd:string"/>'
         '<attribute name="serverGuid" type="xsd:string"/></extension></simpleContent>'
         "</complexType>"
     )
-    arrays = [_array("ManagedObjectReference", "vim25:ManagedObjectReference")]
+    built_in = [_array("ManagedObjectReference", "vim25:ManagedObjectReference")]
     for name, xsd_name in _BUILT_IN_ARRAYS:
-        arrays.append(_array(name, f"xsd:{xsd_name}", xsd_name))
-    parts = [reference, *arrays, *map(_definition, filter(_is_core, types))]
+        built_in.append(_array(name, f"xsd:{xsd_name}", xsd_name))
+    parts = [reference, *built_in, *_definitions(filter(_is_core, types), arrays)]
     return HEAD + "\n".join(parts) + TAIL
 
 
-def query_schema(types: Iterable[VimType]) -> str:
+def query_schema(types: Iterable[VimType], arrays: Container[VimType]) -> str:
     """``query-types.xsd``: the property collector's types."""
     include = '<include schemaLocation="core-types.xsd"/>'
-    return HEAD + "\n".join([include, *map(_definition, filter(_is_query, types))]) + TAIL
+    return HEAD + "\n".join([include, *_definitions(filter(_is_query, types), arrays)]) + TAIL
 
 
-def vim_schema(types: Iterable[VimType]) -> str:
+def vim_schema(types: Iterable[VimType], arrays: Container[VimType]) -> str:
     """``vim-types.xsd``: all other types."""
     rest = [t for t in types if not _is_core(t) and not _is_query(t)]
     includes = [
         '<include schemaLocation="core-types.xsd"/>',
         '<include schemaLocation="query-types.xsd"/>',
     ]
-    return HEAD + "\n".join([*includes, *map(_definition, rest)]) + TAIL
+    return HEAD + "\n".join([*includes, *_definitions(rest, arrays)]) + TAIL
 
 
 def _is_query(vim_type: VimType) -> bool:
@@ -109,18 +109,22 @@ def _is_core(vim_type: VimType) -> bool:
     return name.startswith("vmodl.") and not _is_query(vim_type)
 
 
+def _definitions(types: Iterable[VimType], arrays: Container[VimType]) -> Iterator[str]:
+    for vim_type in types:
+        name = vim_type._wsdlName
+        yield _definition(vim_type) + (_array(name, f"vim25:{name}") if vim_type in arrays else "")
+
+
 def _definition(vim_type: VimType) -> str:
     name = vim_type._wsdlName
     if issubclass(vim_type, support.Enum):
         values = "".join(f'<enumeration value="{value}"/>' for value in vim_type.values)
-        body = f'<simpleType name="{name}"><restriction base="xsd:string">{values}</restriction></simpleType>'
-    else:
-        body = f'<complexType name="{name}">{_content(vim_type)}</complexType>'
-    return body + _array(name, f"vim25:{name}")
+        return f'<simpleType name="{name}"><restriction base="xsd:string">{values}</restriction></simpleType>'
+    return f'<complexType name="{name}">{_content(vim_type)}</complexType>'
 
 
 def _content(vim_type: VimType) -> str:
-    is_localized = vim_type is _LocalizedMethodFault
+    is_localized = vim_type is LOCALIZED_FAULT
     elements = "".join(
         element(
             info.name,
@@ -131,7 +135,7 @@ def _content(vim_type: VimType) -> str:
         for info in _own_properties(vim_type)
     )
     sequence = f"<sequence>{elements}</sequence>"
-    if vim_type in (vmodl.DynamicData, _MethodFault) or vim_type._wsdlName in (
+    if vim_type in (vmodl.DynamicData, METHOD_FAULT) or vim_type._wsdlName in (
         "DynamicProperty",
         "DynamicArray",
     ):
@@ -148,7 +152,7 @@ def _own_properties(vim_type: VimType) -> list[Any]:
     return [
         info
         for info in vim_type._propList
-        if known(info.version) and not (vim_type is _MethodFault and info.name == "msg")
+        if known(info.version) and not (vim_type is METHOD_FAULT and info.name == "msg")
     ]
 
 

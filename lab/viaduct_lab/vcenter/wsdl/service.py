@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from viaduct_lab.config import COMPLETE, PROVIDED
 from viaduct_lab.vcenter.core.content import known
 from viaduct_lab.vcenter.core.types import API_VERSION, VimType, support
-from viaduct_lab.vcenter.wsdl import schema
+from viaduct_lab.vcenter.wsdl import schema, scope
 
-_MethodFault: Any = support.GetVmodlType("vmodl.MethodFault")
+_SCOPES = {PROVIDED: scope.provided, COMPLETE: scope.complete}
 _WSDL = "http://schemas.xmlsoap.org/wsdl/"
 _SOAP = "http://schemas.xmlsoap.org/wsdl/soap/"
 
 
 @cache
-def documents() -> dict[str, bytes]:
-    """All files of the description by name. Made once, in about 0.3 s."""
-    types = schema.all_types()
-    methods = list(_methods())
+def documents(which: str) -> dict[str, bytes]:
+    """All files of the description by name: the ``complete`` one, or that of what is ``provided``.
+
+    Made once, in about 0.3 s.
+    """
+    covered = _SCOPES[which]()
+    types, methods, arrays = covered.types, covered.methods, covered.arrays
     texts = {
         "vimService.wsdl": _service(),
         "vim.wsdl": _description(methods),
         "vim-messagetypes.xsd": _messages(methods, types),
-        "vim-types.xsd": schema.vim_schema(types),
-        "core-types.xsd": schema.core_schema(types),
-        "query-types.xsd": schema.query_schema(types),
+        "vim-types.xsd": schema.vim_schema(types, arrays),
+        "core-types.xsd": schema.core_schema(types, arrays),
+        "query-types.xsd": schema.query_schema(types, arrays),
         "vimServiceVersions.xml": _versions(),
     }
     return {name: text.encode() for name, text in texts.items()}
 
 
-def _methods() -> Iterator[Any]:
-    for name in sorted(support.ListManagedTypes()):
-        vim_type = support.GetVmodlType(name)
-        if vim_type is support.ManagedObject or not known(vim_type._version):
-            continue
-        for method in vim_type._methodInfo.values():
-            namespace = support.GetWsdlNamespace(method.version)
-            if namespace == schema.NAMESPACE and known(method.version):
-                yield method
-
-
-def _request_types(methods: list[Any]) -> dict[str, str]:
+def _request_types(methods: Sequence[Any]) -> dict[str, str]:
     """Method -> name of its request type: ``PowerOnVM_Task`` has ``PowerOnVMRequestType``."""
     names: dict[str, str] = {}
     for method in methods:
@@ -52,7 +45,7 @@ def _request_types(methods: list[Any]) -> dict[str, str]:
     return {method: name + "RequestType" for method, name in names.items()}
 
 
-def _messages(methods: list[Any], types: list[VimType]) -> str:
+def _messages(methods: Sequence[Any], types: Sequence[VimType]) -> str:
     parts = ['<include schemaLocation="vim-types.xsd"/>']
     request_types = _request_types(methods)
     for method in methods:
@@ -60,7 +53,7 @@ def _messages(methods: list[Any], types: list[VimType]) -> str:
     parts += [
         f'<element name="{fault._wsdlName}Fault" type="vim25:{fault._wsdlName}"/>'
         for fault in types
-        if issubclass(fault, _MethodFault)
+        if issubclass(fault, schema.METHOD_FAULT)
     ]
     return schema.HEAD + "\n".join(parts) + schema.TAIL
 
@@ -86,7 +79,7 @@ def _message(method: Any, request_type: str) -> str:
     )
 
 
-def _description(methods: list[Any]) -> str:
+def _description(methods: Sequence[Any]) -> str:
     messages, port, binding = [], [], []
     for method in methods:
         name = method.wsdlName

@@ -72,6 +72,10 @@ def update_files(node: Node, manifest: Manifest, content: Content) -> int:
     node.set_pending(pending)
     if retired:
         run(["systemctl", "disable", "--now", *(u["name"] for u in retired)])
+    try:
+        make_directories(node, manifest["files"])
+    except (OSError, KeyError) as error:
+        raise Failed("files", "directories", f"a directory cannot be made: {error}") from error
     for file in changed:
         _write(node, file, content)
     for file in gone:
@@ -79,6 +83,27 @@ def update_files(node: Node, manifest: Manifest, content: Content) -> int:
     if any(f["path"].startswith(UNIT_DIRECTORY) for f in (*changed, *gone)):
         run(["systemctl", "daemon-reload"])
     return len(changed) + len(gone)
+
+
+def make_directories(node: Node, files: list[dict[str, Any]]) -> None:
+    """Make the directories that files need and that are not there.
+
+    A directory of protected files only, all of one group, is protected as they are.
+    """
+    inside: dict[str, set[str]] = {}
+    for file in files:
+        kind = "" if file["mode"] & 0o004 else file["group"]
+        for parent in Path(file["path"]).parents:
+            inside.setdefault(str(parent), set()).add(kind)
+    for directory, groups in sorted(inside.items()):
+        path = node.path(directory)
+        if path.is_dir():
+            continue
+        group = groups.pop() if len(groups) == 1 else ""
+        path.mkdir(mode=0o750 if group else 0o755)
+        ids = owner_ids("root", group) if group else None
+        if ids is not None:
+            os.chown(path, *ids)
 
 
 def _write(node: Node, file: Mapping[str, Any], content: Content) -> None:

@@ -15,7 +15,7 @@ from .files import Content, same, update_files
 from .output import Failed, Pulse, emit
 from .records import Manifest, Node, units
 from .redaction import redact, secrets
-from .units import enable, not_up, restart_others, unwell
+from .units import enable, not_up, restart_others, suspects
 from .waves import run_wave
 
 EXIT_FAILED = 1
@@ -39,15 +39,16 @@ def apply(node: Node, manifest: Manifest, content: Content) -> None:
             run_wave(node, wave, running, pulse)
     except Failed as failure:
         if failure.part not in running:
-            failure.detail = f"{failure.detail}\n{unwell(running)}".strip()
+            failure.detail = f"{failure.detail}\n{suspects(running, failure.part)}".strip()
         raise
     node.own(manifest["files"], units(manifest))
     node.set_digest(manifest["digest"])
 
 
 def troubles(node: Node, wanted: str | None = None) -> list[str]:
-    """Why the node is not in the state last applied (or in the one whose digest is ``wanted``); empty if it
-    is.
+    """Why the node is not in the state last applied, or in the one whose digest is ``wanted``.
+
+    Empty if it is.
     """
     digest = node.digest()
     if digest is None:

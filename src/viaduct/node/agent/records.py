@@ -24,8 +24,10 @@ def units(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def write_file(path: Path, content: bytes, mode: int, ids: tuple[int, int] | None = None) -> None:
-    """Replace ``path`` at once: a reader sees the old content or the new, with the right owner and mode."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Replace ``path``, in a directory that exists, at once.
+
+    A reader sees the old content or the new, with the right owner and mode.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -65,16 +65,22 @@ def fail_if_broken(wave: str, found: Mapping[str, Properties], known: Mapping[st
 
 
 def enable(names: list[str]) -> None:
-    """Enable those that are not: one call, and none when nothing is to be done."""
+    """Enable those that are not: one call a kind, and none when nothing is to be done. Raises Failed.
+
+    Services are hooked into the boot by ``add-wants``: ``enable`` would run Debian's SysV scripts for each.
+    """
     if not names:
         return
     states = run(["systemctl", "is-enabled", *names]).stdout.split()
     if len(states) == len(names):
         names = [n for n, s in zip(names, states, strict=True) if s in ("disabled", "not-found", "masked")]
-    if names:
-        done = run(["systemctl", "enable", *names])
-        if done.returncode:
-            raise Failed("files", " ".join(names), "units cannot be enabled", done.stderr.strip())
+    services = [name for name in names if name.endswith(".service")]
+    others = [name for name in names if name not in services]
+    for command, wanted in ((["add-wants", "multi-user.target"], services), (["enable"], others)):
+        if wanted:
+            done = run(["systemctl", *command, *wanted])
+            if done.returncode:
+                raise Failed("files", " ".join(wanted), "units cannot be enabled", done.stderr.strip())
 
 
 def start_units(node: Node, wave: Manifest) -> None:
@@ -93,9 +99,11 @@ def start_units(node: Node, wave: Manifest) -> None:
             if done.returncode:
                 text = f"systemd would not {verb} them"
                 raise Failed(wave["name"], " ".join(names), text, done.stderr.strip())
+    # It is systemd's job now, whatever becomes of us: restarting a program in the middle of its start does harm.
+    node.set_pending(pending - set(restart))
 
 
-def await_units(node: Node, wave: Manifest, begin: float, pulse: Pulse, known: Mapping[str, int]) -> None:
+def await_units(wave: Manifest, begin: float, pulse: Pulse, known: Mapping[str, int]) -> None:
     """Until all of a wave's units run, which began at ``begin``.
 
     Raises Failed for the first that will not.
@@ -108,8 +116,6 @@ def await_units(node: Node, wave: Manifest, begin: float, pulse: Pulse, known: M
         up = [name for name in waiting if is_up(found.get(name, {}))]
         for name in up:
             emit({"event": "unit", "name": name, "seconds": since(begin)})
-        if up:
-            node.set_pending(node.pending() - set(up))
         waiting = [name for name in waiting if name not in up]
         if waiting and time.monotonic() - waited > UNIT_TIMEOUT:
             text = f"{waiting[0]} did not start within {UNIT_TIMEOUT:.0f} s"
@@ -135,11 +141,18 @@ def journal(unit: str) -> str:
     return done.stdout.strip()
 
 
-def unwell(names: list[str]) -> str:
-    """The journal of units that are not up or were restarted by systemd:
+def suspects(names: list[str], part: str) -> str:
+    """The journal of units that may be why ``part`` failed.
 
-    the likely reason of a failed check.
+    Those that are not up, that systemd had to restart, or that it speaks of ("nova-compute serves").
     """
     found = show(names)
-    bad = [n for n in names if not is_up(found.get(n, {})) or restarts(found).get(n, 0)]
+    words = [word for word in part.split() if "-" in word]
+    bad = [
+        name
+        for name in names
+        if not is_up(found.get(name, {}))
+        or restarts(found).get(name, 0)
+        or any(word in name for word in words)
+    ]
     return "\n".join(f"{name}:\n{journal(name)}" for name in bad[:3])

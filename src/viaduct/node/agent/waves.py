@@ -26,7 +26,7 @@ def run_wave(node: Node, wave: Manifest, names: list[str], pulse: Pulse) -> None
     start_units(node, wave)
     for one_shot in wave["one_shots"]:
         _run_one_shot(wave["name"], one_shot, pulse)
-    await_units(node, wave, begin, pulse, known)
+    await_units(wave, begin, pulse, known)
     if wave["checks"]:
         _Checks(wave, names).run(pulse)
     emit({"event": "wave", "name": wave["name"], "seconds": since(begin)})

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Identity records that the other services start with: ``identity.py FILE`` (run by OpenStack's Python, as
-keystone).
+"""Identity records that the other services start with: ``identity.py FILE``.
+
+Run by OpenStack's Python, as user keystone.
 
 One process with keystone's own code instead of a dozen calls of its API: importing keystone costs more than
 all the work. FILE (JSON) holds administrator, region, service users and endpoints; passwords never leave it.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Wait until queues have a consumer: ``queues.py CONFIG-FILE QUEUE...`` (run by OpenStack's Python, which has
-amqp).
+"""Wait until queues have a consumer: ``queues.py CONFIG-FILE QUEUE...``.
+
+Run by OpenStack's Python, which has amqp.
 
 A daemon that is connected to the broker does not serve yet; one that consumes its queue does. The broker's
 URL is read from ``transport_url`` in the configuration file, so that no password is in an argument. Exit
