@@ -219,7 +219,7 @@ class FakeApplier:
 
     world: World
 
-    def digest(self, node: Node, host_key: str) -> str | None:
+    def digest(self, node: Node, host_key: str, timeout: float = 60.0) -> str | None:
         return self._running(node, host_key).digest
 
     def apply(self, node: Node, host_key: str, state: NodeState, report: Report) -> None:

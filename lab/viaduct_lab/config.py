@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 PROVIDED, COMPLETE = "provided", "complete"
 """What the service description covers: what this vCenter provides, or the whole API."""
 
@@ -74,6 +73,10 @@ class VCenterConfig:
     task_seconds: float = 0.05
     wsdl: str = PROVIDED
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.wsdl not in (PROVIDED, COMPLETE):
+            raise ValueError(f"wsdl is {self.wsdl!r}: neither {PROVIDED!r} nor {COMPLETE!r}")
 
     def save(self, path: Path) -> None:
         """Write the settings as JSON to ``path``."""

@@ -126,7 +126,8 @@ def test_vcenter_trouble_in_mid_deploy_is_retried(deployed: Viaduct) -> None:
     """A clone fails once, and every session is dropped while the plan is carried out."""
     with vcenter(deployed.state) as content:
         destroy(content, NODE)
-    fault = {"method": "CloneVM_Task", "times": 1, "fault": "vim.fault.FileFault", "message": "disk hiccup"}
+    fault = {"method": "CloneVM_Task", "times": 1, "fault": "GenericVmConfigFault", "in_task": True}
+    fault["message"] = "a disk hiccup"
     control(deployed.state, "POST", "/faults", fault)
     deployed.kill_at("Give node1 its identity", "-v", "up")
     control(deployed.state, "POST", "/sessions/drop")

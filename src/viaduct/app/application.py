@@ -90,7 +90,10 @@ class ViaductApplication:
             site_file.absolute(),
             self.cloud_dir(name),
             self.records,
-            Patience(boot=self._settings.boot_timeout),
+            Patience(
+                boot=self._settings.boot_timeout,
+                look=min(self._settings.boot_timeout, Patience.look),
+            ),
             lab=lab,
         )
         self._open.callback(tools.vsphere.close)

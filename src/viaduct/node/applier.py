@@ -49,7 +49,7 @@ class SshNodeApplier:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def digest(self, node: Node, host_key: str) -> str | None:
+    def digest(self, node: Node, host_key: str, timeout: float = STATUS_TIMEOUT) -> str | None:
         """Digest of the state last applied whole.
 
         None when there is none, when a file of it was changed since, or a unit of it is not running. Raises
@@ -60,7 +60,7 @@ class SshNodeApplier:
             host_key,
             command("status"),
             stdin=agent_archive(),
-            timeout=STATUS_TIMEOUT,
+            timeout=timeout,
         )
         for event in _events(result.stdout):
             if event["event"] == "status":

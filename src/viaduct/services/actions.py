@@ -93,11 +93,12 @@ class DeployActions:
         report(f"waiting for SSH at {node.management_address}")
         while True:
             try:
-                self._tools.applier.digest(node, vm.host_key)
+                left = deadline - self._tools.monotonic()
+                self._tools.applier.digest(node, vm.host_key, max(1.0, min(60.0, left)))
                 return
             except NodeUnreachable as error:
                 if self._tools.monotonic() >= deadline:
-                    raise self._never_answered(node, f"does not answer: {error.sentence}") from None
+                    raise self._never_answered(node, "does not answer", error) from None
             self._tools.sleep(self._tools.patience.poll)
 
     def apply_state(self, step: Step, report: Report) -> None:
@@ -142,20 +143,23 @@ class DeployActions:
             raise VCenterError(f"The VM '{name}' has vanished from vCenter.", "Run the same command again.")
         return vm
 
-    def _never_answered(self, node: Node, what: str) -> NodeUnreachable:
+    def _never_answered(self, node: Node, what: str, cause: NodeUnreachable | None = None) -> NodeUnreachable:
         vm = self._find(node.name)
         try:
             console = self._tools.vsphere.console_log(self._tools.site, vm) if vm else ""
         except VCenterError as error:
             console = f"(its console log cannot be read: {error.sentence})"
-        patience = self._tools.patience.boot
+        advice = cause.remedy if cause else self._check_network()
         return NodeUnreachable(
-            f"The node '{node.name}' {what} after {patience:.0f} s.",
-            f"Its console log's end is shown above. Check that the port group "
-            f"'{self._tools.site.management_network.port_group}' reaches this machine, "
-            "then run the same command again.",
+            f"The node '{node.name}' {what} after {self._tools.patience.boot:g} s"
+            f"{f': {cause.sentence}' if cause else '.'}",
+            f"Its console log's end is shown above. {advice} Then run the same command again.",
             detail=console,
         )
+
+    def _check_network(self) -> str:
+        group = self._tools.site.management_network.port_group
+        return f"Check that the port group '{group}' reaches this machine."
 
 
 def _nothing(step: Step, report: Report) -> None:

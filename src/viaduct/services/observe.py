@@ -132,7 +132,7 @@ def _runs(vm: NodeVm | None) -> bool:
 
 def _digest(tools: CloudTools, node: Node, vm: NodeVm) -> tuple[bool, str | None]:
     try:
-        return True, tools.applier.digest(node, vm.host_key)
+        return True, tools.applier.digest(node, vm.host_key, tools.patience.look)
     except NodeUnreachable:
         return False, None
 

@@ -116,7 +116,7 @@ class NodeTransport(Protocol):
 class NodeApplier(Protocol):
     """Brings a node into a state: one archive and one command batch over the transport."""
 
-    def digest(self, node: Node, host_key: str) -> str | None:
+    def digest(self, node: Node, host_key: str, timeout: float = 60.0) -> str | None:
         """Digest of the state last applied whole; None when the node has none. Raises NodeUnreachable."""
 
     def apply(self, node: Node, host_key: str, state: NodeState, report: Report) -> None:

@@ -23,9 +23,13 @@ from viaduct.services.ports import (
 
 @dataclass(frozen=True)
 class Patience:
-    """How long each kind of waiting may take, in seconds."""
+    """How long each kind of waiting may take, in seconds.
+
+    ``look``: for a node to say how it is, when that is only looked at.
+    """
 
     boot: float = 300.0
+    look: float = 20.0
     identity: float = 180.0
     services: float = 300.0
     shutdown: float = 90.0

@@ -80,7 +80,10 @@ class Connections:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     async def _connect(self, target: Target) -> asyncssh.SSHClientConnection:
-        trusted = asyncssh.import_public_key(target.host_key)
+        try:
+            trusted = asyncssh.import_public_key(target.host_key)
+        except asyncssh.KeyImportError as problem:
+            raise _no_host_key(target) from problem
         return await asyncssh.connect(
             str(target.address),
             target.port,
@@ -104,6 +107,13 @@ def _unknown_host_key(target: Target) -> NodeUnreachable:
     return NodeUnreachable(
         f"The node at {target.address} has not published its SSH host key since it was switched on.",
         "It may have been switched off, or still be booting: run the same command again.",
+    )
+
+
+def _no_host_key(target: Target) -> NodeUnreachable:
+    return NodeUnreachable(
+        f"What the node at {target.address} has published as its SSH host key is none.",
+        "Somebody may have changed guestinfo.viaduct.hostkey of its VM in vCenter: reset the VM.",
     )
 
 
