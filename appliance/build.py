@@ -57,6 +57,8 @@ def options_from(args: argparse.Namespace) -> Options:
 
 def as_build_error(failure: BuildError | OSError, state: Path) -> BuildError:
     """The failure as the user should see it: a full disk shows in many ways, and has one remedy."""
+    if isinstance(failure, BuildError) and failure.code in ("E_DISK", "E_DISK_FULL"):
+        return failure
     log = failure.log if isinstance(failure, BuildError) else None
     if not preflight.has_room(state) or (isinstance(failure, OSError) and failure.errno == errno.ENOSPC):
         return BuildError(

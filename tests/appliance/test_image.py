@@ -69,7 +69,7 @@ def test_only_a_few_daemons_start_by_themselves(layers: list[Path]) -> None:
     for unit in ("mariadb", "rabbitmq-server", "memcached", "haproxy", "keepalived", "openvswitch-switch"):
         path = top(layers, f"{wants}/{unit}.service")
         assert stat.S_ISCHR(path.lstat().st_mode), f"{unit} is enabled: no whiteout over its link"
-    for unit in ("ssh", "rsyslog", "systemd-networkd", "viaduct-hostkey"):
+    for unit in ("ssh", "rsyslog", "systemd-networkd", "viaduct-announce", "viaduct-hostkey"):
         assert top(layers, f"{wants}/{unit}.service").is_symlink()
     for unit in ("mariadb.socket", "epmd.socket"):
         assert os.readlink(top(layers, f"etc/systemd/system/{unit}")) == "/dev/null"

@@ -26,7 +26,7 @@ from vcenter_server import PASSWORD, USER
 from viaduct.app.main import main
 from viaduct.engine.retry import RetryPolicy
 
-SHORT = "0.3"
+SHORT = "0.05"
 """Seconds that a node is waited for where it is known never to answer."""
 
 

@@ -11,11 +11,26 @@ MANAGEMENT, EXTERNAL = "networks.management", "networks.external"
 
 # Field -> what is written there, what is said of it, and what to do.
 FIELDS = [
-    (f"{MANAGEMENT}.ranges", ["127.93.0.100-127.94.0.9"], "is not inside 127.93.0.0/24", "127.93.0.1-127.93.0.254"),
+    (
+        f"{MANAGEMENT}.ranges",
+        ["127.93.0.100-127.94.0.9"],
+        "is not inside 127.93.0.0/24",
+        "127.93.0.1-127.93.0.254",
+    ),
     (f"{MANAGEMENT}.ranges", ["127.93.0.9-127.93.0.2"], "ends before it begins", "10.0.0.100-10.0.0.149"),
-    (f"{MANAGEMENT}.ranges", ["127.93.0.1-127.93.0.9"], "holds the gateway 127.93.0.1", "Leave the gateway out"),
+    (
+        f"{MANAGEMENT}.ranges",
+        ["127.93.0.1-127.93.0.9"],
+        "holds the gateway 127.93.0.1",
+        "Leave the gateway out",
+    ),
     (f"{MANAGEMENT}.ranges", ["127.93.0.200-127.93.0.255"], "holds the broadcast address", "127.93.0.254"),
-    (f"{MANAGEMENT}.ranges", ["127.93.0.5-127.93.0.9", "127.93.0.7"], "overlaps 127.93.0.5-127.93.0.9", "Join"),
+    (
+        f"{MANAGEMENT}.ranges",
+        ["127.93.0.5-127.93.0.9", "127.93.0.7"],
+        "overlaps 127.93.0.5-127.93.0.9",
+        "Join",
+    ),
     (f"{MANAGEMENT}.ranges", [], "at least 1 item", "Give at least one"),
     (f"{MANAGEMENT}.gateway", "10.1.1.1", "is not a host address of 127.93.0.0/24", "router's address"),
     (f"{EXTERNAL}.cidr", "127.93.1.0/31", "is too small", "/30 or larger"),
@@ -51,7 +66,9 @@ def test_networks_that_overlap(viaduct: Viaduct, site: SiteFile) -> None:
     site.set(f"{EXTERNAL}.cidr", "127.93.0.0/16")
     site.set(f"{EXTERNAL}.ranges", ["127.93.7.1-127.93.7.9"])
     told = viaduct("plan", "--site", str(site.path))
-    told.refuses("INPUT-101", "networks.external.cidr: 127.93.0.0/16 overlaps 127.93.0.0/24", status=BAD_INPUT)
+    told.refuses(
+        "INPUT-101", "networks.external.cidr: 127.93.0.0/16 overlaps 127.93.0.0/24", status=BAD_INPUT
+    )
 
 
 YAML = [
@@ -64,7 +81,9 @@ YAML = [
 
 
 @pytest.mark.parametrize(("text", "said"), YAML)
-def test_malformed_yaml_is_told_with_its_place(viaduct: Viaduct, site: SiteFile, text: str, said: str) -> None:
+def test_malformed_yaml_is_told_with_its_place(
+    viaduct: Viaduct, site: SiteFile, text: str, said: str
+) -> None:
     site.path.write_text(text)
     told = viaduct("plan", "--site", str(site.path))
     told.refuses("INPUT-101", str(site.path), said, status=BAD_INPUT)
@@ -101,7 +120,9 @@ def test_all_addresses_are_checked_at_once(viaduct: Viaduct, site: SiteFile) -> 
     site.set(f"{MANAGEMENT}.ranges", ["127.93.0.1-127.93.0.9", "127.93.0.8", "10.0.0.1"])
     site.set("tenant_networks.vlans", ["1-9", "9-12"])
     told = viaduct("up", "--site", str(site.path))
-    told.refuses("INPUT-101", "has 4 problems", "holds the gateway", "is not inside", "overlaps", status=BAD_INPUT)
+    told.refuses(
+        "INPUT-101", "has 4 problems", "holds the gateway", "is not inside", "overlaps", status=BAD_INPUT
+    )
     assert told.err.count("overlaps") == 2
 
 

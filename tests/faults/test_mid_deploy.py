@@ -93,10 +93,10 @@ def test_a_clone_that_fails_for_good_leaves_nothing_and_can_be_resumed(
     assert center.machine_names().count(NODE) == 1
 
 
-@pytest.mark.parametrize("method", ["CreateFolder", "ReconfigVM_Task", "CreatePropertyCollector", "CreateFilter"])
-def test_any_call_may_fail_once(
-    up: Viaduct, center: Center, order: Callable[..., None], method: str
-) -> None:
+@pytest.mark.parametrize(
+    "method", ["CreateFolder", "ReconfigVM_Task", "CreatePropertyCollector", "CreateFilter"]
+)
+def test_any_call_may_fail_once(up: Viaduct, center: Center, order: Callable[..., None], method: str) -> None:
     order(method, "HostCommunication")
     told = up()
     waits_for_its_node(told)
@@ -213,3 +213,19 @@ def test_a_node_that_publishes_no_key_but_rubbish(up: Viaduct, center: Center) -
     waits_for_its_node(up())
     center.publish(NODE, {"guestinfo.viaduct.hostkey": "ssh-ed25519 rubbish"})
     up().refuses("NODE-101", "node1", "host key")
+
+
+def test_other_commands_while_the_vcenter_is_gone(up: Viaduct, viaduct: Viaduct, center: Center) -> None:
+    """Those that need it say so; nothing is forgotten, least of all by a removal."""
+    waits_for_its_node(up())
+    center.server.kill()
+    try:
+        status = viaduct("status")
+        assert (status.status, "unknown" in status.out, "does not answer" in status.out) == (0, True, True)
+        assert viaduct("env").status == 0
+        for words in (["plan"], ["verify"], ["node", "ssh", "node1"], ["down"], ["down", "--purge", "--yes"]):
+            viaduct(*words).refuses("VCENTER-101", "does not answer (Connection refused)", "vcenter.host")
+    finally:
+        center.server.start()
+        log_in_again(center)
+    assert "node1: poweredOn, does not answer" in viaduct("status").out

@@ -18,13 +18,28 @@ from viaduct.vsphere.trust import presented_chain, thumbprint
 
 # Field -> a name that is nearly right, how the problem is told, what is offered.
 NAMES = [
-    ("datacenter", "Datacentre", "datacenter: vCenter has no datacenter 'Datacentre'", "Did you mean 'Datacenter'?"),
+    (
+        "datacenter",
+        "Datacentre",
+        "datacenter: vCenter has no datacenter 'Datacentre'",
+        "Did you mean 'Datacenter'?",
+    ),
     ("management.cluster", "manegement", "there is no cluster 'manegement'", "Did you mean 'management'?"),
-    ("management.datastore", "managment-ds", "there is no datastore 'managment-ds'", "Did you mean 'management-ds'?"),
+    (
+        "management.datastore",
+        "managment-ds",
+        "there is no datastore 'managment-ds'",
+        "Did you mean 'management-ds'?",
+    ),
     ("management.datastore", "compute-ds", "do not mount the datastore 'compute-ds'", "'management-ds'"),
     ("management.resource_pool", "viaduct", "has no resource pool 'viaduct'", ""),
     ("compute.0.cluster", "Compute1", "there is no cluster 'Compute1'", "Did you mean 'compute'?"),
-    ("compute.0.datastores", ["nfs"], "compute[0].datastores[0]: there is no datastore 'nfs'", "vCenter has:"),
+    (
+        "compute.0.datastores",
+        ["nfs"],
+        "compute[0].datastores[0]: there is no datastore 'nfs'",
+        "vCenter has:",
+    ),
     ("images.datastore", "sharedds", "images.datastore: there is no datastore", "Did you mean 'shared-ds'?"),
     ("networks.management.port_group", "managment", "there is no port group", "Did you mean 'management'?"),
     ("networks.external.port_group", "VLAN11", "there is no port group 'VLAN11'", "vCenter has: 'external'"),
@@ -35,10 +50,10 @@ NAMES = [
 
 @pytest.mark.parametrize(("path", "value", "said", "remedy"), NAMES)
 def test_an_unknown_name_is_told_with_the_nearest(
-    viaduct: Viaduct, site: SiteFile, center: Center, path: str, value: object, said: str, remedy: str
+    viaduct: Viaduct, site: SiteFile, any_port: Center, path: str, value: object, said: str, remedy: str
 ) -> None:
     site.set(path, value)
-    with untouched(center, site.path.parent / "state"):
+    with untouched(any_port, site.path.parent / "state"):
         told = viaduct("up", "--site", str(site.path))
     told.refuses("PREFLIGHT-001", path.replace(".0", "[0]"), said, remedy)
 
@@ -151,7 +166,9 @@ def test_a_cloud_of_that_name_is_already_there(
     try:
         with untouched(center, site.path.parent / "state"):
             told = viaduct(verb, "--site", str(site.path), "--name", "east")
-        told.refuses("PREFLIGHT-001", "A cloud named 'east' is already there (east-node1)", "--name", "--state")
+        told.refuses(
+            "PREFLIGHT-001", "A cloud named 'east' is already there (east-node1)", "--name", "--state"
+        )
         # Another name is as good as ever.
         assert viaduct("plan", "--site", str(site.path), "--name", "west").status == OK
     finally:
@@ -166,7 +183,9 @@ def test_a_foreign_vm_where_the_node_would_go(viaduct: Viaduct, site: SiteFile, 
     WaitForTask(machine.PowerOnVM_Task())
     try:
         told = viaduct("up", "--site", str(site.path), "--name", "north")
-        told.refuses("VCENTER-001", "north-node1 exists in the cloud's folder", "delete or move it in vCenter")
+        told.refuses(
+            "VCENTER-001", "north-node1 exists in the cloud's folder", "delete or move it in vCenter"
+        )
         assert machine.runtime.powerState == "poweredOn"
     finally:
         WaitForTask(machine.PowerOffVM_Task())
@@ -180,4 +199,6 @@ def test_too_little_space_on_the_datastore(
     monkeypatch.setattr(preflight, "NODE_DISK_BYTES", 1 << 60)
     with untouched(center, site.path.parent / "state"):
         told = viaduct("up", "--site", str(site.path))
-    told.refuses("PREFLIGHT-001", "management.datastore: 'management-ds' has", "GiB free", "name another datastore")
+    told.refuses(
+        "PREFLIGHT-001", "management.datastore: 'management-ds' has", "GiB free", "name another datastore"
+    )

@@ -10,13 +10,13 @@ import threading
 import time
 
 import pytest
+from vcenter_site import Center
 
 from faults.commands import OK
 from faults.conftest import SiteFile, Viaduct, untouched
 from vcenter_server import PASSWORD, free_port, make_certificate
 from viaduct.engine.retry import RetryPolicy
 from viaduct.vsphere import session, trust
-from vcenter_site import Center
 
 THUMBPRINT = re.compile(r"thumbprint: '((?:[0-9A-F]{2}:){31}[0-9A-F]{2})'")
 
@@ -27,7 +27,9 @@ def test_nobody_listens_there(viaduct: Viaduct, site: SiteFile) -> None:
     site.set("vcenter.port", port)
     with untouched(site.center, site.path.parent / "state"):
         told = viaduct("plan", "--site", str(site.path))
-    told.refuses("VCENTER-101", f"127.0.0.1:{port} does not answer (Connection refused)", "vcenter.host", "firewall")
+    told.refuses(
+        "VCENTER-101", f"127.0.0.1:{port} does not answer (Connection refused)", "vcenter.host", "firewall"
+    )
 
 
 def test_up_tries_again_before_it_gives_up(viaduct: Viaduct, site: SiteFile) -> None:
@@ -134,7 +136,12 @@ def test_another_thumbprint_than_the_pinned_one(viaduct: Viaduct, site: SiteFile
     site.set("vcenter.ca_file", None)
     site.set("vcenter.thumbprint", ":".join(["A0"] * 32))
     told = viaduct("plan", "--site", str(site.path))
-    told.refuses("VCENTER-103", "its thumbprint is not the one in the site file (A0:A0", "replace the one", "do not trust")
+    told.refuses(
+        "VCENTER-103",
+        "its thumbprint is not the one in the site file (A0:A0",
+        "replace the one",
+        "do not trust",
+    )
     shown = THUMBPRINT.search(told.flat)
     assert shown is not None
     assert shown[1] != ":".join(["A0"] * 32)

@@ -10,6 +10,8 @@ from typing import Any
 
 from viaduct_lab.guests.runtime import GuestNic, GuestSpec
 
+TERMINATED = "terminated"
+
 
 @dataclass(frozen=True)
 class BootRecord:
@@ -27,10 +29,20 @@ class BootRecord:
 
 @dataclass(frozen=True)
 class ExitRecord:
-    """How a guest ended: ``reason`` is ``power-off``, ``stopped``, ``failed`` or ``died``."""
+    """How a guest ended.
+
+    ``reason`` is ``power-off`` (by itself), ``stopped`` (by a power operation), ``failed``, ``died`` (its
+    launcher was killed) or ``terminated`` (its launcher was told to end, but not by us: the machine is going
+    down).
+    """
 
     reason: str
     status: int = 0
+
+    @property
+    def unmeant(self) -> bool:
+        """Whether nobody wanted the guest off: it is to be on again when the lab is."""
+        return self.reason == TERMINATED
 
 
 class GuestDirectory:

@@ -3,8 +3,8 @@
 It outlives the vCenter. SIGTERM switches the guest off, SIGHUP resets it. Whatever ends this process ends the
 guest with it: the kernel then takes processes, mounts and network namespace away.
 
-How the guest ended is recorded only when the guest itself ended: a SIGTERM may be the machine's own shutdown,
-after which the guest counts as lost and is switched on again. Who asks for a power-off records that.
+How the guest ended is recorded. A SIGTERM may be the machine's own shutdown, after which the guest counts as
+lost and is switched on again; who asks for a power-off by it records that afterwards.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from viaduct_lab.fabric import Attachment, Fabric, FabricError
 from viaduct_lab.guests import boot, cgroups
 from viaduct_lab.guests.console import open_console
-from viaduct_lab.guests.directory import BootRecord, ExitRecord, GuestDirectory
+from viaduct_lab.guests.directory import TERMINATED, BootRecord, ExitRecord, GuestDirectory
 from viaduct_lab.guests.guestinfo import Guestinfo
 from viaduct_lab.guests.runtime import GuestNic, GuestSpec
 from viaduct_lab.host import processes
@@ -58,7 +58,6 @@ def main(arguments: list[str]) -> int:
     directory = GuestDirectory(Path(folder))
     fabric = Fabric(lab_id, Path(fabric_directory))
     launcher = _Launcher(directory, fabric, lab_id, int(status_fd))
-    record: ExitRecord | None
     try:
         record = launcher.run()
     except (BootError, FabricError, OSError) as error:
@@ -66,9 +65,8 @@ def main(arguments: list[str]) -> int:
         record = ExitRecord("failed", 1)
         print(error, file=sys.stderr, flush=True)
     launcher.clear()
-    if record is not None:
-        directory.save_exit(record)
-    return 0 if record is None or record.reason == "power-off" else 1
+    directory.save_exit(record)
+    return 0 if record.reason in ("power-off", TERMINATED) else 1
 
 
 class _Launcher:
@@ -83,8 +81,8 @@ class _Launcher:
         layout, parent = own_place(f"viaduct-{lab_id}")
         self._cgroups = cgroups.create(layout, parent, self._spec.vm_id, limits)
 
-    def run(self) -> ExitRecord | None:
-        """Boot again and again until the guest is off; None when it was told to be."""
+    def run(self) -> ExitRecord:
+        """Boot again and again until the guest is off."""
         number = 0
         while True:
             number += 1
@@ -94,8 +92,8 @@ class _Launcher:
             self._directory.clear_boot()
             cgroups.kill(self._cgroups)
             print(f"boot {number} ended: {ended}", flush=True)
-            if ended == "stopped":
-                return None
+            if ended == TERMINATED:
+                return ExitRecord(TERMINATED)
             if ended not in ("reset", boot.REBOOT_STATUS):
                 return ExitRecord("power-off" if ended == 0 else "failed", int(ended))
 
@@ -180,7 +178,7 @@ class _Launcher:
             number = signal.sigwait(_SIGNALS)
             if number in (signal.SIGTERM, signal.SIGHUP):
                 self._kill_child()
-                return "stopped" if number == signal.SIGTERM else "reset"
+                return TERMINATED if number == signal.SIGTERM else "reset"
 
     def _kill_child(self) -> None:
         if self._child is not None and self._child.poll() is None:

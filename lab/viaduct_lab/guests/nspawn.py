@@ -29,6 +29,7 @@ from viaduct_lab.host import processes
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _ADDRESSES_SECONDS = 1.0
+_DEATH_SECONDS = 2.0
 _POWER_OFF = signal.SIGRTMIN + 4
 _REBOOT = signal.SIGRTMIN + 5
 
@@ -48,7 +49,8 @@ class NspawnRuntime:
         self._addresses: dict[str, tuple[float, int, str, dict[str, tuple[str, ...]]]] = {}
         self._locks: dict[str, threading.RLock] = {}
         self._locks_lock = threading.Lock()
-        self._watcher = Watcher(self._guests, self._clear_if_dead)
+        self._dead: dict[str, float] = {}
+        self._watcher = Watcher(self._guests, self._ended)
 
     # Power
 
@@ -57,7 +59,7 @@ class NspawnRuntime:
         with self._locked(spec.vm_id):
             if processes.is_held(directory.lock):
                 return
-            self._clear_if_dead(spec.vm_id)
+            self._end(directory, ExitRecord("died"))
             _require(spec)
             directory.prepare()
             try:
@@ -72,12 +74,9 @@ class NspawnRuntime:
     def stop(self, vm_id: str) -> None:
         directory = self._directory(vm_id)
         with self._locked(vm_id):
-            if processes.is_held(directory.lock):
-                if not processes.end(directory.lock, grace=_STOP_SECONDS):
-                    raise GuestError(f"{vm_id}: its launcher does not end")
-                if directory.exit() is None:
-                    directory.save_exit(ExitRecord("stopped"))
-            self._clear_if_dead(vm_id)
+            if processes.is_held(directory.lock) and not processes.end(directory.lock, grace=_STOP_SECONDS):
+                raise GuestError(f"{vm_id}: its launcher does not end")
+            self._end(directory, ExitRecord("stopped"))
         self._watcher.wake()
 
     def forget(self, vm_id: str) -> None:
@@ -173,7 +172,8 @@ class NspawnRuntime:
             if processes.is_held(self._directory(vm_id).lock):
                 alive.append(vm_id)
             else:
-                self._clear_if_dead(vm_id)
+                with self._locked(vm_id):
+                    self._end(self._directory(vm_id), ExitRecord("died"))
         groups = cgroups.leftovers(cgroups.machine_layout(), self._group)
         for name, directories in groups.items():
             if name not in alive:
@@ -288,26 +288,56 @@ class NspawnRuntime:
         self._addresses[vm_id] = (now, init, hostname, found)
         return hostname, found
 
-    def _clear_if_dead(self, vm_id: str) -> None:
-        """Take away what a launcher that is gone left, if anything, and note that it died."""
+    def _ended(self, vm_id: str) -> bool:
+        """Clear what a launcher that is gone left. Whether it is also certain, and noted, how it ended.
+
+        A launcher that was killed may be one of many: when the whole lab is, the vCenter goes a moment later,
+        and must not have noted until then that this guest alone has died.
+        """
         directory = self._directory(vm_id)
         with self._locked(vm_id):
-            launcher = self._launchers.get(vm_id)
-            if launcher is not None and launcher.poll() is not None:
-                del self._launchers[vm_id]
-            if processes.is_held(directory.lock) or not directory.path.exists():
-                return
-            self._addresses.pop(vm_id, None)
-            if directory.exit() is not None:
-                return
-            directory.clear_boot()
-            directories = cgroups.leftovers(cgroups.machine_layout(), self._group).get(vm_id, ())
-            cgroups.kill(directories)
-            cgroups.remove(directories)
-            with contextlib.suppress(FabricError):  # the fabric itself may be gone, and the ports with it
-                self._fabric.unplug(vm_id, tuple(nic.index for nic in directory.nics()))
-            if (directory.path / "spec.json").exists():
-                directory.save_exit(ExitRecord("died"))
+            self._reap(vm_id)
+            if (
+                processes.is_held(directory.lock)
+                or not directory.path.exists()
+                or directory.exit() is not None
+            ):
+                self._dead.pop(vm_id, None)
+                return True
+            since = self._dead.setdefault(vm_id, time.monotonic())
+            if time.monotonic() - since < _DEATH_SECONDS:
+                self._clear(directory)
+                return False
+            self._end(directory, ExitRecord("died"))
+            return True
+
+    def _end(self, directory: GuestDirectory, record: ExitRecord) -> None:
+        """The launcher is gone: clear what it left, and note ``record`` unless it has noted a meant end."""
+        self._reap(directory.vm_id)
+        self._dead.pop(directory.vm_id, None)
+        known = directory.exit()
+        if not directory.path.exists() or (known is not None and not known.unmeant):
+            return
+        if known is None:
+            self._clear(directory)
+        if (directory.path / "spec.json").exists():
+            directory.save_exit(record)
+
+    def _reap(self, vm_id: str) -> None:
+        self._addresses.pop(vm_id, None)
+        launcher = self._launchers.get(vm_id)
+        if launcher is not None and launcher.poll() is not None:
+            del self._launchers[vm_id]
+
+    def _clear(self, directory: GuestDirectory) -> None:
+        """Take away what a launcher that was killed could not."""
+        vm_id = directory.vm_id
+        directory.clear_boot()
+        directories = cgroups.leftovers(cgroups.machine_layout(), self._group).get(vm_id, ())
+        cgroups.kill(directories)
+        cgroups.remove(directories)
+        with contextlib.suppress(FabricError):  # the fabric itself may be gone, and the ports with it
+            self._fabric.unplug(vm_id, tuple(nic.index for nic in directory.nics()))
 
 
 def _require(spec: GuestSpec) -> None:

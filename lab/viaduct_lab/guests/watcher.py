@@ -22,10 +22,11 @@ class Watcher:
     """A thread that compares each guest's fingerprint with the last one.
 
     The end of a launcher is noticed at once (by its pidfd), the rest within half a second.
-    ``ended`` is called for a guest whose launcher is gone, before the change is told.
+    ``ended`` is called for a guest whose launcher is gone, before the change is told; as long as it answers
+    False it is called again.
     """
 
-    def __init__(self, guests: Path, ended: Callable[[str], None]) -> None:
+    def __init__(self, guests: Path, ended: Callable[[str], bool]) -> None:
         self._guests = guests
         self._ended = ended
         self._changed: Callable[[str], None] = lambda vm_id: None
@@ -34,6 +35,7 @@ class Watcher:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._seen: dict[str, _Fingerprint] = {}
         self._pidfds: dict[str, tuple[int, int]] = {}
+        self._unsettled = False
 
     def start(self, changed: Callable[[str], None]) -> None:
         """Begin, calling ``changed(vm_id)`` from the watching thread. Later calls replace ``changed``."""
@@ -71,7 +73,7 @@ class Watcher:
         for _, pidfd in self._pidfds.values():
             poller.register(pidfd, select.POLLIN)
         # With nothing running there is nothing to see but what wakes us.
-        poller.poll(_INTERVAL_MILLISECONDS if self._pidfds else None)
+        poller.poll(_INTERVAL_MILLISECONDS if self._pidfds or self._unsettled else None)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
 
@@ -80,6 +82,7 @@ class Watcher:
         described = [path for path in sorted(self._guests.iterdir()) if (path / "spec.json").exists()]
         for vm_id in self._seen.keys() - {path.name for path in described}:
             del self._seen[vm_id]
+        self._unsettled = False
         for path in described:
             self._follow(path)
             fingerprint = self._fingerprint(GuestDirectory(path))
@@ -91,7 +94,7 @@ class Watcher:
 
     def _fingerprint(self, directory: GuestDirectory) -> _Fingerprint:
         if not processes.is_held(directory.lock):
-            self._ended(directory.vm_id)
+            self._unsettled |= not self._ended(directory.vm_id)
             return ("off",)
         guestinfo = Guestinfo(directory.shared)
         boot = directory.boot()

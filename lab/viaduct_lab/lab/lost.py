@@ -1,6 +1,6 @@
 """VMs that were on when the lab, or the machine under it, went down.
 
-A guest's folder tells: it has a description, but no record of an end.
+A guest's folder tells: it has a description, but no record of an end that somebody meant.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ def find(paths: LabPaths) -> tuple[str, ...]:
     found = []
     for path in sorted(paths.guests.iterdir()):
         directory = GuestDirectory(path)
-        described = (path / "spec.json").exists()
-        if described and directory.exit() is None and not processes.is_held(directory.lock):
+        if not (path / "spec.json").exists() or processes.is_held(directory.lock):
+            continue
+        record = directory.exit()
+        if record is None or record.unmeant:
             found.append(path.name)
     return tuple(found)
 

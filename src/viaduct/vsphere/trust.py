@@ -123,9 +123,7 @@ def _reason(problem: OSError) -> str:
     return problem.strerror or str(problem)
 
 
-def _untrusted(
-    vcenter: VCenter, certificate: bytes, why: str, *, instead: bool = False
-) -> VCenterUntrusted:
+def _untrusted(vcenter: VCenter, certificate: bytes, why: str, *, instead: bool = False) -> VCenterUntrusted:
     """``instead``: the site file has a thumbprint, but another one."""
     seen = thumbprint(certificate)
     line = f"thumbprint: '{seen}'"
