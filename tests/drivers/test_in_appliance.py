@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from oracles.appliance import PYTHON, enter
 
 pytestmark = pytest.mark.lab

@@ -4,7 +4,8 @@ Upstream: cinder/volume/drivers/vmware/volumeops.py. `_get_controller` walks ove
 object instead of over the devices in it, so it never finds a controller, and attaching a disk to a backing
 that has one adds a second with the same bus number. `clone_backing` copies an attached disk by cloning the server's
 whole virtual machine: the clone (a snapshot's template lives on) keeps `nvp.vm-uuid`, by which Nova finds a server
-when its own virtual machine has gone, so that Nova would change or destroy the snapshot in its place.
+when its own virtual machine has gone, so that Nova would change or destroy the snapshot in its place; and it keeps
+the server's network adapters, which hold the tenant's port group in use.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from cinder.volume.drivers.vmware import exceptions as vmdk_exceptions
 from cinder.volume.drivers.vmware import volumeops
 from oslo_utils import units
 from oslo_vmware import vim_util
-
 
 # What makes a virtual machine a server of Nova's; an empty value removes the key from a clone.
 _NO_SERVER = {"nvp.vm-uuid": "", "viaduct.instance.cloud": ""}
@@ -29,6 +29,18 @@ class ViaductVolumeOps(volumeops.VMwareVolumeOps):
         if options.get("disks_to_clone"):
             options["extra_config"] = {**(options.get("extra_config") or {}), **_NO_SERVER}
         return super().clone_backing(*args, **options)
+
+    def _create_device_change_for_disk_removal(self, backing: Any, disks_to_clone: list[str]) -> Any:
+        """All that a clone of a server leaves behind: its other disks, and its network adapters."""
+        changes = list(super()._create_device_change_for_disk_removal(backing, disks_to_clone))
+        factory = self._session.vim.client.factory
+        for device in self._devices(backing):
+            if hasattr(device, "macAddress"):
+                change = factory.create("ns0:VirtualDeviceConfigSpec")
+                change.operation = "remove"
+                change.device = device
+                changes.append(change)
+        return changes
 
     def _get_controller(self, backing: Any, adapter_type: str) -> Any:
         kind = volumeops.ControllerType.get_controller_type(adapter_type)

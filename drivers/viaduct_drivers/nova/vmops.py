@@ -9,7 +9,7 @@ from nova.virt.vmwareapi import vim_util, vm_util, vmops
 from oslo_log import log as logging
 from oslo_vmware import vim_util as vmware_util
 
-from viaduct_drivers.nova import ownership, resize, snapshot, soft_stop
+from viaduct_drivers.nova import config_drive, ownership, resize, snapshot, soft_stop
 
 LOG = logging.getLogger(__name__)
 CONF = nova.conf.CONF
@@ -34,6 +34,12 @@ class ViaductVMOps(vmops.VMwareVMOps):
         self, instance: Any, vm_ref: Any, snapshot_ref: Any, dc_info: Any
     ) -> Any:
         return snapshot.clone_for_export(self._session, vm_ref, snapshot_ref, dc_info)
+
+    def _create_config_drive(
+        self, context: Any, instance: Any, injected_files: Any, password: Any, network_info: Any, *where: Any
+    ) -> Any:
+        network_info = config_drive.with_addresses(network_info)
+        return super()._create_config_drive(context, instance, injected_files, password, network_info, *where)
 
     def _remove_ephemerals_and_swap(self, vm_ref: Any) -> None:
         disks = resize.flavor_disks(vm_util.get_hardware_devices(self._session, vm_ref))

@@ -170,6 +170,17 @@ class TestClonesOfServers:
         operations = ViaductVolumeOps(session, 100, "key", "type")
         assert self.clone(operations, disks_to_clone=["u-1"])["nvp.vm-uuid"] == ""
 
+    def test_a_server_leaves_its_adapters_behind(self) -> None:
+        adapter = _device("VirtualVmxnet3", key=4000, macAddress="fa:16:3e:00:00:01")
+        session = Session(get_object_property=[_disk("u-1", 1), _disk("u-2", 1), adapter])
+        self.clone(ViaductVolumeOps(session, 100, "key", "type"), disks_to_clone=["u-1"])
+        (spec,) = [kwargs["spec"] for method, _args, kwargs in session.calls if method == "CloneVM_Task"]
+        removed = [change.device for change in spec.config.deviceChange]
+        assert [getattr(d, "macAddress", None) or d.backing.uuid for d in removed] == [
+            "u-2",
+            adapter.macAddress,
+        ]
+
     def test_a_volume_keeps_its_own(self) -> None:
         operations = ViaductVolumeOps(Session(), 100, "key", "type")
         kept = self.clone(operations, extra_config={"cinder.volume.id": "v"})
@@ -178,7 +189,9 @@ class TestClonesOfServers:
     def test_upstream_leaves_it(self) -> None:
         session = Session(get_object_property=[_disk("u-1", 1)])
         operations = upstream_volumeops.VMwareVolumeOps(session, 100, "key", "type")
-        assert "nvp.vm-uuid" not in self.clone(operations, disks_to_clone=["u-1"]), "mended upstream: drop ours"
+        assert "nvp.vm-uuid" not in self.clone(operations, disks_to_clone=["u-1"]), (
+            "mended upstream: drop ours"
+        )
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,14 @@ from apart import need
 need("nova", "cinder")
 
 from nova import exception, objects
+from nova.network import model as network_model
+from nova.virt import netutils
 from nova.virt.vmwareapi import images, vim_util, vm_util, vmops
 from oslo_vmware import exceptions as vmware_exceptions
 from oslo_vmware import vim_util as vmware_util
 
 from conftest import Session
-from viaduct_drivers.nova import create_vm, driver, ova, patches, resize, snapshot, soft_stop
+from viaduct_drivers.nova import config_drive, create_vm, driver, ova, patches, resize, snapshot, soft_stop
 from viaduct_drivers.nova.ownership import CLOUD_KEY
 from viaduct_drivers.nova.vmops import ViaductVMOps
 from viaduct_drivers.nova.volumes import ViaductVolumeOps
@@ -387,3 +389,37 @@ def test_live_migration_needs_no_datastore_regex(conf: Any) -> None:
     conf.set_override("datastore_regex", "^a$", group="vmware")
     assert nova.check_can_live_migrate_destination(None, None, None, None).datastore_regex == "^a$"
     conf.clear_override("cluster_name", group="vmware")
+
+
+class TestConfigDrive:
+    """Nothing answers DHCP on a plain distributed switch."""
+
+    def network(self) -> Any:
+        subnet = network_model.Subnet(
+            cidr="192.0.2.0/24",
+            gateway=network_model.IP("192.0.2.1"),
+            ips=[network_model.FixedIP("192.0.2.5")],
+            enable_dhcp=True,
+            dhcp_server="192.0.2.2",
+        )
+        network = network_model.Network(id="n-1", label="net", subnets=[subnet], mtu=1500)
+        vif = network_model.VIF(id="v-1", address="fa:16:3e:00:00:01", network=network, type="dvs")
+        return network_model.NetworkInfo([vif])
+
+    def described(self, network_info: Any) -> Any:
+        (described,) = netutils.get_network_metadata(network_info)["networks"]
+        return described
+
+    def test_it_says_the_address(self) -> None:
+        described = self.described(config_drive.with_addresses(self.network()))
+        assert described["type"] == "ipv4"
+        assert described["ip_address"] == "192.0.2.5"
+        assert described["netmask"] == "255.255.255.0"
+
+    def test_what_the_server_is_given_stays_as_it_is(self) -> None:
+        network_info = self.network()
+        config_drive.with_addresses(network_info)
+        assert network_info == self.network()
+
+    def test_upstream_leaves_it_to_dhcp(self) -> None:
+        assert self.described(self.network())["type"] == "ipv4_dhcp", "mended upstream: drop ours"
