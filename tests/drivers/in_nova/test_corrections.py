@@ -398,7 +398,7 @@ class TestConfigDrive:
         subnet = network_model.Subnet(
             cidr="192.0.2.0/24",
             gateway=network_model.IP("192.0.2.1"),
-            ips=[network_model.FixedIP("192.0.2.5")],
+            ips=[network_model.FixedIP(address="192.0.2.5")],
             enable_dhcp=True,
             dhcp_server="192.0.2.2",
         )
