@@ -283,6 +283,11 @@ class FakeAuthority:
     def secrets(self, names: tuple[str, ...]) -> Mapping[str, Secret]:
         return {name: Secret(f"s3cret-{name}") for name in names}
 
+    def complete(
+        self, names: tuple[str, ...], addresses: tuple[IPv4Address, ...], secrets: tuple[str, ...]
+    ) -> bool:
+        return True
+
 
 @dataclass
 class FakeRecords:

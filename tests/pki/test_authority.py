@@ -148,6 +148,24 @@ def test_secrets_are_made_once_and_never_shown(authority: CloudAuthority) -> Non
     assert all(s.reveal() not in repr(again) for s in again.values())
 
 
+def test_what_is_missing_is_told_without_being_made(
+    authority: CloudAuthority, tmp_path: Path, clock: Clock
+) -> None:
+    def complete() -> bool:
+        return authority.complete((), (PUBLIC,), ("one",))
+
+    assert not complete()
+    assert not (tmp_path / "cloud").exists()
+    authority.ensure((), (PUBLIC,))
+    assert not complete()
+    authority.secrets(("one",))
+    assert complete()
+    assert not authority.complete((), (PUBLIC, INTERNAL), ("one",))
+    assert not authority.complete((), (PUBLIC,), ("one", "two"))
+    clock.now += timedelta(days=4000)
+    assert not complete()
+
+
 def test_secrets_have_the_form_that_their_readers_expect(authority: CloudAuthority) -> None:
     for name, secret in authority.secrets(SECRET_NAMES).items():
         if name.startswith(("fernet_key_", "credential_key_")):

@@ -57,6 +57,18 @@ class CloudAuthority:
             self._write(SECRETS, json.dumps(kept, indent=1, sort_keys=True))
         return {n: Secret(kept[n]) for n in names}
 
+    def complete(
+        self, names: tuple[str, ...], addresses: tuple[IPv4Address, ...], secrets: tuple[str, ...]
+    ) -> bool:
+        """See the protocol."""
+        now = self._clock()
+        authority, endpoint = self._load(AUTHORITY), self._load(ENDPOINT)
+        if authority is None or endpoint is None or certificates.expires_soon(authority.certificate, now):
+            return False
+        return certificates.serves(endpoint, authority, names, addresses, now) and not (
+            set(secrets) - set(self._read_secrets())
+        )
+
     @property
     def ca_file(self) -> Path:
         """Where the CA's certificate lies after :meth:`ensure`."""

@@ -11,7 +11,7 @@ from viaduct.model.plan import Plan, Step
 from viaduct.planning.plan import plan
 from viaduct.planning.request import SpecRequest
 from viaduct.services.actions import DeployActions, not_settled
-from viaduct.services.assemble import assemble
+from viaduct.services.assemble import assemble, known
 from viaduct.services.observe import CloudView, SiteView, desired, look_at_cloud, look_at_site, node_digests
 from viaduct.services.tools import CloudTools
 
@@ -54,7 +54,7 @@ def deploy(run: Run, tools: CloudTools, request: SpecRequest, *, verify: bool) -
 def preview(tools: CloudTools, request: SpecRequest, *, verify: bool) -> Seen:
     """What :func:`deploy` would do now. Makes nothing, not even keys."""
     site = look_at_site(tools, request)
-    cloud = assemble(tools, site.spec) if site.record else None
+    cloud = known(tools, site.spec) if site.record else None
     return _plan(tools, site, cloud, verify=verify)
 
 

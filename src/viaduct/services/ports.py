@@ -133,6 +133,11 @@ class Authority(Protocol):
     def secrets(self, names: tuple[str, ...]) -> Mapping[str, Secret]:
         """One secret per name, generated when missing."""
 
+    def complete(
+        self, names: tuple[str, ...], addresses: tuple[IPv4Address, ...], secrets: tuple[str, ...]
+    ) -> bool:
+        """Whether :meth:`ensure` and :meth:`secrets` would find all there and make nothing."""
+
 
 class OpenStack(Protocol):
     """The cloud's APIs as its administrator."""

@@ -171,7 +171,9 @@ def instance(name: str, image_id: str, node: str, wanted: objects.Flavor) -> obj
 
 def vif(port_group: str) -> network_model.VIF:
     subnet = network_model.Subnet(
-        cidr="192.0.2.0/24", gateway=network_model.IP("192.0.2.1"), ips=[network_model.FixedIP(address="192.0.2.5")]
+        cidr="192.0.2.0/24",
+        gateway=network_model.IP("192.0.2.1"),
+        ips=[network_model.FixedIP(address="192.0.2.5")],
     )
     network = network_model.Network(id=str(uuid.uuid4()), bridge=port_group, label="oracle", subnets=[subnet])
     last = uuid.uuid4().bytes[:3]
