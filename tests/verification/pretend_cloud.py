@@ -21,7 +21,7 @@ from viaduct.model.inventory import (
     ManagedVm,
 )
 from viaduct.model.site import Site
-from viaduct.model.tenancy import FlavorSize, Image, Port, Server, Volume
+from viaduct.model.tenancy import FlavorSize, Image, Port, Purged, Server, Volume
 
 GIB = 1 << 30
 MAC = "fa:16:3e:00:00:01"
@@ -63,19 +63,20 @@ class PretendCloud:
     def network_segment(self, network: str) -> int | None:
         return 4000 if self.broken == "segment" else self.vlan
 
-    def purge(self, prefix: str, report: Callable[[str], None]) -> tuple[str, ...]:
+    def purge(self, prefix: str, report: Callable[[str], None]) -> Purged:
         self.calls.append(f"purge {prefix}")
         if self.broken == "purge" and len(self.calls) > 1:
             raise CloudError("OpenStack could not remove the project: gone fishing")
         images: list[str] = []
-        for project in [p for p in self.projects if p.startswith(prefix)]:
+        gone = [p for p in self.projects if p.startswith(prefix)]
+        for project in gone:
             self.projects.remove(project)
             images += self.images
             for things in (self.servers, self.machines, self.volumes, self.images, self.networks):
                 things.clear()
             report(f"removed project {project}")
         self.flavors = {n: s for n, s in self.flavors.items() if not n.startswith(prefix)}
-        return tuple(images)
+        return Purged(tuple(gone), tuple(images))
 
     def close(self) -> None:
         self.closed = True
@@ -251,3 +252,6 @@ class PretendCloud:
 
     def delete_directory(self, site: Site, path: str) -> None:
         self.cache.discard(path.rpartition("/")[2])
+
+    def delete_folder(self, site: Site, path: str) -> None:
+        self.calls.append(f"delete folder {path}")

@@ -75,6 +75,20 @@ def test_what_is_wrong_is_found_told_and_cleaned_up(broken: str, check: str, sai
     assert pretend.closed
 
 
+def test_the_projects_folders_go_with_it() -> None:
+    pretend = PretendCloud()
+    verify(pretend)
+    removed = [
+        call for call in pretend.calls if call.startswith("delete folder OpenStack/Project (viaduct-verify-")
+    ]
+    assert [call.rpartition(")")[2] for call in removed] == [
+        "/Volumes/Snapshots",
+        "/Volumes",
+        "/Instances",
+        "",
+    ]
+
+
 def test_a_failure_shows_what_openstack_and_vcenter_say() -> None:
     with pytest.raises(VerificationFailed) as failure:
         verify(PretendCloud("extend"))

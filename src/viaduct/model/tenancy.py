@@ -52,3 +52,11 @@ class Port:
     id: str
     mac: str
     addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What was removed from OpenStack: ids of projects, and of the images that they held."""
+
+    projects: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()

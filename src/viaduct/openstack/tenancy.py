@@ -11,7 +11,7 @@ from typing import Any
 from viaduct.errors import CloudError
 from viaduct.model.cloud import Cloud
 from viaduct.model.secret import Secret
-from viaduct.model.tenancy import FlavorSize
+from viaduct.model.tenancy import FlavorSize, Purged
 from viaduct.openstack import flavors
 from viaduct.openstack.connection import DOMAIN, connect, told_as
 from viaduct.openstack.tenant import CloudTenant
@@ -64,10 +64,8 @@ class CloudTenancy:
             return None
         return int(found.provider_segmentation_id)
 
-    def purge(self, prefix: str, report: Report) -> tuple[str, ...]:
-        """Remove all projects whose name starts with ``prefix``, all that is in them, and such flavors; the
-        ids of the images among it.
-        """
+    def purge(self, prefix: str, report: Report) -> Purged:
+        """Remove all projects whose name starts with ``prefix``, all that is in them, and such flavors."""
         images: list[str] = []
         with told_as("look for leftovers of verifications"):
             projects = [p for p in self._admin.identity.projects() if p.name.startswith(prefix)]
@@ -83,7 +81,7 @@ class CloudTenancy:
             for flavor in self._admin.compute.flavors(is_public=None):
                 if flavor.name.startswith(prefix):
                     self._admin.compute.delete_flavor(flavor)
-        return tuple(images)
+        return Purged(tuple(project.id for project in projects), tuple(images))
 
     def close(self) -> None:
         """Close all connections."""

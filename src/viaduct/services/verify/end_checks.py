@@ -56,6 +56,14 @@ def clear_image_cache(inventory: InstanceInventory, site: Site, images: Sequence
         inventory.delete_directory(site, path)
 
 
+def remove_folders(inventory: InstanceInventory, site: Site, projects: Sequence[str]) -> None:
+    """Remove the VM folders that Nova and Cinder made for projects and leave behind empty."""
+    for project in projects:
+        home = f"OpenStack/Project ({project})"
+        for path in (f"{home}/Volumes/Snapshots", f"{home}/Volumes", f"{home}/Instances", home):
+            inventory.delete_folder(site, path)
+
+
 def _cached(inventory: InstanceInventory, site: Site, images: Sequence[str]) -> list[str]:
     """Datastore paths of the images' folders in Nova's caches."""
     if not images:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from viaduct.model.inventory import InstanceVm, ManagedVm
 from viaduct.model.site import Site
-from viaduct.model.tenancy import FlavorSize, Image, Port, Server, Volume
+from viaduct.model.tenancy import FlavorSize, Image, Port, Purged, Server, Volume
 
 Report = Callable[[str], None]
 
@@ -92,10 +92,8 @@ class Tenancy(Protocol):
     def network_segment(self, network: str) -> int | None:
         """The network's VLAN id; None when it is not a VLAN network."""
 
-    def purge(self, prefix: str, report: Report) -> tuple[str, ...]:
-        """Remove all projects whose name starts with ``prefix``, all that is in them, and such flavors; the
-        ids of the images among it.
-        """
+    def purge(self, prefix: str, report: Report) -> Purged:
+        """Remove all projects whose name starts with ``prefix``, all that is in them, and such flavors."""
 
     def close(self) -> None: ...
 
@@ -117,3 +115,6 @@ class InstanceInventory(Protocol):
 
     def delete_directory(self, site: Site, path: str) -> None:
         """Remove ``[ds] path`` with all below it; nothing there is no error."""
+
+    def delete_folder(self, site: Site, path: str) -> None:
+        """Remove an empty VM folder below the datacenter's; none there is no error, anything in it is one."""

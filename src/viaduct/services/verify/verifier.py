@@ -12,7 +12,7 @@ from pathlib import Path
 from viaduct.errors import CloudError, VCenterError, VerificationFailed, ViaductError
 from viaduct.model.cloud import Cloud
 from viaduct.services.verify.checks import STAGES, Check, Track
-from viaduct.services.verify.end_checks import clear_image_cache
+from viaduct.services.verify.end_checks import clear_image_cache, remove_folders
 from viaduct.services.verify.expectations import describe
 from viaduct.services.verify.ports import InstanceInventory, Tenancy
 from viaduct.services.verify.run import CheckFailed, Run
@@ -79,8 +79,9 @@ class TenantVerifier:
             report(f"clean-up failed: {problem.sentence}")
 
     def _purge(self, cloud: Cloud, tenancy: Tenancy, prefix: str, report: Report) -> None:
-        images = tenancy.purge(prefix, report)
-        clear_image_cache(self._inventory, cloud.site, images)
+        purged = tenancy.purge(prefix, report)
+        clear_image_cache(self._inventory, cloud.site, purged.images)
+        remove_folders(self._inventory, cloud.site, purged.projects)
 
 
 def _side_by_side(stage: tuple[Track, ...], run: Run, report: Report) -> None:
