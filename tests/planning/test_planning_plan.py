@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -132,6 +133,15 @@ def test_catalog_of_an_earlier_vm_does_not_count() -> None:
     seen = observed(vm(), digest="wanted", answers=True)
     seen = Observed(**{**vars(seen), "registered": earlier, "verified": OLD_VERIFICATION})
     assert [step.action for step in plan(DESIRED, seen).steps] == END
+
+
+def test_losing_the_databases_is_said() -> None:
+    def reason(registered: str | None) -> str:
+        steps = plan(DESIRED, replace(observed(), registered=registered), ()).steps
+        return next(step.reason for step in steps if step.action == "clone-node")
+
+    assert "databases" not in reason(None)
+    assert "the cloud's databases with it: OpenStack starts empty" in reason("an earlier catalog")
 
 
 def test_forecast_is_the_plan_of_an_empty_site() -> None:

@@ -80,6 +80,16 @@ def forecast(cloud: str, node_names: tuple[str, ...], *, verify: bool) -> Plan:
     return Plan(cloud, tuple(steps))
 
 
+def _why_missing(node: Node, vm: str, observed: Observed) -> str:
+    """Why a node is cloned; a lost one that held the databases is no small matter."""
+    if observed.registered is None or "database" not in node.roles:
+        return f"there is no VM '{vm}'"
+    return (
+        f"VM '{vm}' is gone, and the cloud's databases with it: OpenStack starts empty, and what tenants "
+        "made stays in vCenter, unknown to it"
+    )
+
+
 def _bring_up(node: Node, desired: Desired, observed: Observed) -> Iterator[Step]:
     """Clone, identity, power on, wait: as far as each is still needed."""
     vm = observed.nodes.get(node.name)
@@ -89,7 +99,7 @@ def _bring_up(node: Node, desired: Desired, observed: Observed) -> Iterator[Step
             CLONE_NODE,
             node.name,
             f"Clone {node.name} from template",
-            f"there is no VM '{name}'; template {desired.template}",
+            f"{_why_missing(node, name, observed)}; template {desired.template}",
         )
     if vm is None or (vm.power != "poweredOn" and not vm.identified):
         yield Step(IDENTIFY_NODE, node.name, f"Give {node.name} its identity", "it has none yet")
