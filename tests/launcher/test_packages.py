@@ -76,8 +76,6 @@ class Machine:
             text=True,
             env=environment,
             start_new_session=True,
-            # A runner in the background hands SIGINT down as ignored, and bash cannot trap what was ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def install(self, *packages: str) -> tuple[int, str]:
