@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from viaduct import private_files
 from viaduct.errors import StateError
 from viaduct.model.secret import Secret
 from viaduct.pki import certificates
@@ -110,16 +109,7 @@ class CloudAuthority:
         path = self._directory / name
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._directory, prefix=f".{name}.")
-            try:
-                with os.fdopen(descriptor, "w") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            private_files.replace(path, content.encode())
         except OSError as problem:
             raise StateError(
                 f"{path} cannot be written ({problem.strerror or problem}).",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
+from viaduct import private_files
 from viaduct.errors import StateError
 
 
@@ -15,16 +14,7 @@ def write_private(path: Path, content: str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.is_file() and path.read_text(encoding="utf-8") == content:
             return
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        private_files.replace(path, content.encode())
     except OSError as error:
         raise StateError(
             f"{path} cannot be written: {error.strerror or error}.",

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
+from viaduct import private_files
 from viaduct.errors import NodeUnreachable
 from viaduct.services.ports import CommandResult
 from viaduct.ssh import keys
@@ -68,7 +69,7 @@ class SshTransport:
         key_file = self._key()
         known = self._directory / f"known_hosts-{address}"
         name = str(address) if self._port == 22 else f"[{address}]:{self._port}"
-        keys.write(known, f"{name} {host_key.strip()}\n".encode())
+        private_files.replace(known, f"{name} {host_key.strip()}\n".encode())
         options = {
             "IdentitiesOnly": "yes",
             "StrictHostKeyChecking": "yes",
